@@ -1,0 +1,1 @@
+"""AeThex Creator Tools: everything around a live stream that is not the stream itself."""

@@ -1,0 +1,161 @@
+"""Every setting of the platform, typed, with a default that needs nothing installed.
+
+What belongs here: names, types, defaults and meanings of settings, and values that follow directly from
+them (paths, URLs). What does not: opening connections, or reading files other than `.env`.
+
+Each setting is read from the environment as `AETHEX_<NAME>`, or from `.env` in the project's folder.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+def _absolute(path: Path) -> Path:
+    """A relative path means the project's folder, wherever the command was started."""
+    return path if path.is_absolute() else PROJECT_DIR / path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Settings(BaseSettings):
+    """All settings. A field's description is its documentation (`aethex settings`, docs/settings.md)."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AETHEX_",
+        env_file=PROJECT_DIR / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+    )
+
+    data_dir: AbsolutePath = Field(
+        default=Path("data"),
+        description="Folder of the embedded database, the default store, caches, logs and the generated "
+        "secret. Relative paths mean the project's folder.",
+    )
+
+    database_url: str | None = Field(
+        default=None,
+        description="Postgres for the library, Dagster and the Iceberg catalog, as "
+        "postgresql://user:password@host:port/name. Empty: an embedded server in the data folder.",
+    )
+
+    store_url: str | None = Field(
+        default=None,
+        description="Where objects live: file:///folder, or s3://bucket/prefix for R2. "
+        "Empty: the folder `store` in the data folder.",
+    )
+    store_endpoint: str | None = Field(
+        default=None,
+        description="S3 endpoint of the store, for R2 https://<account>.r2.cloudflarestorage.com.",
+    )
+    store_region: str = Field(default="auto", description="S3 region of the store; R2's is `auto`.")
+    store_access_key_id: str | None = Field(default=None, description="S3 access key id of the store.")
+    store_secret_access_key: SecretStr | None = Field(
+        default=None, description="S3 secret access key of the store."
+    )
+
+    catalog_url: str | None = Field(
+        default=None,
+        description="Iceberg REST catalog (R2 Data Catalog). Empty: a catalog in Postgres.",
+    )
+    catalog_token: SecretStr | None = Field(
+        default=None, description="Bearer token of the Iceberg REST catalog."
+    )
+    catalog_warehouse: str | None = Field(
+        default=None, description="Warehouse name at the Iceberg REST catalog."
+    )
+
+    cache_max_bytes: int = Field(
+        default=10 * 1024**3,
+        ge=0,
+        description="Local disk, in bytes, for mart files of a remote store; the least recently used go first.",
+    )
+
+    host: str = Field(default="127.0.0.1", description="Address that the servers listen on.")
+    service_port: int = Field(default=8000, ge=1, le=65535, description="Port of the service.")
+    dagster_port: int = Field(default=3000, ge=1, le=65535, description="Port of Dagster's UI.")
+    dashboards_port: int = Field(default=8501, ge=1, le=65535, description="Port of the dashboards.")
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which people reach the service, without a slash at the end. "
+        "Empty: http://localhost:<service port>.",
+    )
+
+    media_secret: SecretStr | None = Field(
+        default=None,
+        description="Key that signs media addresses. Empty: generated once and kept in the data folder.",
+    )
+    media_max_bytes: int = Field(
+        default=64 * 1024**3, gt=0, description="Largest video that is accepted, in bytes."
+    )
+    media_memory_bytes: int = Field(
+        default=4 * 1024**3,
+        gt=0,
+        description="Memory limit, in bytes, of each child process that opens outside media.",
+    )
+    media_timeout_seconds: float = Field(
+        default=6 * 3600,
+        gt=0,
+        description="Time limit of each child process that opens outside media, in seconds.",
+    )
+
+    landing_rows_per_object: int = Field(
+        default=250_000, gt=0, description="Most rows in one landing object of an import."
+    )
+    window_max_rows: int = Field(
+        default=1_000_000,
+        gt=0,
+        description="Most rows that one publish window holds; it bounds the publisher's memory. "
+        "A single landing object above it is a window of its own.",
+    )
+
+    demo: bool = Field(default=True, description="Whether `make up` makes demo content at its first start.")
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Preferred folder of the embedded server (it moves where its user cannot reach this)."""
+        return self.data_dir / "postgres"
+
+    @property
+    def cache_dir(self) -> Path:
+        return self.data_dir / "cache"
+
+    @property
+    def log_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets, pid files and rendered configuration of the running platform."""
+        return self.data_dir / "run"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.data_dir / "dagster"
+
+    @property
+    def effective_store_url(self) -> str:
+        return self.store_url or (self.data_dir / "store").as_uri()
+
+    @property
+    def effective_public_url(self) -> str:
+        return (self.public_url or f"http://localhost:{self.service_port}").rstrip("/")
+
+    @property
+    def is_database_embedded(self) -> bool:
+        return self.database_url is None
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read once. Tests call `get_settings.cache_clear()`."""
+    return Settings()
