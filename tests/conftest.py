@@ -19,10 +19,9 @@ from tests.postgres_server import PostgresForTests, shared_postgres
 from tests.r2 import R2Server, missing_parts, shared_r2
 
 if TYPE_CHECKING:
-    from aethex.store import Store
-
     from aethex.lake import Lake
     from aethex.library import Library
+    from aethex.store import Store
 
 
 @pytest.fixture(scope="session")
