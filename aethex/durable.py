@@ -32,7 +32,7 @@ class DurableFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._reserved = root / RESERVED_NAME
-        self._is_prepared = False
+        self._is_swept = False
 
     def write(
         self,
@@ -95,16 +95,16 @@ class DurableFolder:
 
     def _prepare(self) -> None:
         """Make the folders, and sweep what killed writers left, once per object."""
-        if self._is_prepared:
-            return
         for folder in (self._reserved / "tmp", self._reserved / "locks"):
             _make_folders(folder)
+        if self._is_swept:
+            return
         stale_before = time.time() - _STALE_AFTER_SECONDS
         for leftover in (self._reserved / "tmp").iterdir():
             with contextlib.suppress(FileNotFoundError):  # another process sweeps too
                 if leftover.stat().st_mtime < stale_before:
                     leftover.unlink()
-        self._is_prepared = True
+        self._is_swept = True
 
     @contextmanager
     def _lock(self, name: str) -> Generator[None]:
@@ -118,8 +118,8 @@ class DurableFolder:
 
     def _move(self, temporary: Path, target: Path) -> None:
         while True:
-            _make_folders(target.parent)
             try:
+                _make_folders(target.parent)
                 temporary.rename(target)
                 break
             except FileNotFoundError:
@@ -161,10 +161,11 @@ def _make_folders(folder: Path) -> None:
     if folder.is_dir():
         return
     _make_folders(folder.parent)
-    with contextlib.suppress(FileExistsError):
+    try:
         folder.mkdir()
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file")
+    except FileExistsError:  # made, and perhaps removed again, by another writer
+        if folder.is_file():
+            raise NotADirectoryError(f"{folder} is a file") from None
     _sync_folder(folder.parent)
 
 

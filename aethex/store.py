@@ -360,7 +360,7 @@ class Store:
 def _open_folder(root: Path) -> LocalStore:
     try:
         return LocalStore(str(root), mkdir=True)
-    except obstore_errors.BaseError as error:
+    except (OSError, obstore_errors.BaseError) as error:
         raise StoreError(
             f"The store's folder {root} cannot be made ({first_line(error)}): set "
             "AETHEX_STORE_URL or AETHEX_DATA_DIR to a folder that can be written."

@@ -55,9 +55,10 @@ def translate(error: Exception, key: str, url: str, is_local: bool) -> StoreErro
         return RangeNotSatisfiable(f"The range begins behind the end of {key} in {url}.")
     if isinstance(error, FileNotFoundError) or "Not a directory (os error 20)" in text:
         return NotFound(f"There is no {key} in {url}.")
-    if isinstance(
+    is_refused = isinstance(
         error, obstore_errors.PermissionDeniedError | obstore_errors.UnauthenticatedError
-    ):
+    )
+    if is_refused or "status code: 403" in text or "status code: 401" in text:  # a list says it so
         return StoreError(
             f"The store {url} refuses the credentials: check AETHEX_STORE_ACCESS_KEY_ID and "
             "AETHEX_STORE_SECRET_ACCESS_KEY."
