@@ -52,9 +52,9 @@ def only_settings_of_the_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 @pytest.fixture(scope="session")
-def postgres(session_dir: Path) -> Iterator[PostgresForTests]:
-    """One embedded Postgres for the whole run, with a migrated template database."""
-    with shared_postgres(session_dir) as server:
+def postgres() -> Iterator[PostgresForTests]:
+    """One embedded Postgres for all test runs, with a migrated template database."""
+    with shared_postgres() as server:
         yield server
 
 

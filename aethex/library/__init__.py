@@ -1,0 +1,44 @@
+"""The library of records: what exists. Users, channels, follows, categories, streams, VODs.
+
+What belongs here: typed models, their migrations, and every query, in one module a noun. What does
+not: what happened (events, counts over time: the lake), bytes of media (the store), and HTTP.
+"""
+
+from aethex.library.database import Library
+from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary, SchemaMismatch
+from aethex.library.ids import new_id
+from aethex.library.migrations import upgrade
+from aethex.library.models import (
+    Category,
+    Channel,
+    Follow,
+    Stream,
+    StreamSegment,
+    StreamStatus,
+    User,
+    Vod,
+    VodRun,
+    VodSegment,
+    VodStatus,
+)
+
+__all__ = [
+    "Category",
+    "Channel",
+    "Follow",
+    "InvalidValue",
+    "Library",
+    "LibraryError",
+    "NotInLibrary",
+    "SchemaMismatch",
+    "Stream",
+    "StreamSegment",
+    "StreamStatus",
+    "User",
+    "Vod",
+    "VodRun",
+    "VodSegment",
+    "VodStatus",
+    "new_id",
+    "upgrade",
+]

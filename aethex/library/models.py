@@ -1,0 +1,266 @@
+"""The library's tables.
+
+What belongs here: columns, constraints and the indexes that the queries of the other modules need.
+What does not: queries. There are no `relationship()`s: each query says what it loads, and an object
+stays usable after its session has ended.
+
+A row that holds keys of stored objects is never deleted by a cascade from above it (channel,
+stream): the objects have to go first.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+    true,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from aethex.library.columns import At, Bytes, CreatedAt, Id, Milliseconds, String
+
+StreamStatus = Literal["scheduled", "live", "ended"]
+VodStatus = Literal["processing", "ready", "failed"]
+
+USERNAME_PATTERN = "^[a-z0-9][a-z0-9_-]{1,39}$"
+_SHA256 = "^[0-9a-f]{64}$"
+
+
+class Base(DeclarativeBase):
+    """Names of constraints follow one pattern, so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        }
+    )
+
+
+def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} in ({listed})", name=f"{column}_known")
+
+
+class User(Base):
+    """A person with an account."""
+
+    __tablename__ = "users"
+    __table_args__ = (CheckConstraint(f"username ~ '{USERNAME_PATTERN}'", name="username_form"),)
+
+    id: Mapped[Id]
+    username: Mapped[String] = mapped_column(unique=True)
+    display_name: Mapped[String]
+    created_at: Mapped[CreatedAt]
+
+
+class Channel(Base):
+    """Where streams come from. An imported one has no owner until somebody claims it."""
+
+    __tablename__ = "channels"
+    __table_args__ = (CheckConstraint(f"username ~ '{USERNAME_PATTERN}'", name="username_form"),)
+
+    id: Mapped[Id]
+    owner_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("users.id", ondelete="SET NULL"), index=True
+    )
+    username: Mapped[String] = mapped_column(unique=True)
+    title: Mapped[String]
+    description: Mapped[String] = mapped_column(server_default="")
+    created_at: Mapped[CreatedAt]
+
+
+class Follow(Base):
+    """A user follows a channel, since `created_at`."""
+
+    __tablename__ = "follows"
+    __table_args__ = (Index(None, "channel_id", "created_at"),)
+
+    user_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    channel_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True
+    )
+    created_at: Mapped[CreatedAt]
+
+
+class Category(Base):
+    """What a stream is about: a game, or something like "Just Chatting"."""
+
+    __tablename__ = "categories"
+
+    id: Mapped[Id]
+    name: Mapped[String] = mapped_column(unique=True)
+
+
+class Stream(Base):
+    """One live stream, or an imported past one. `ended_at` is its first moment that is no more
+    live.
+    """
+
+    __tablename__ = "streams"
+    __table_args__ = (
+        _one_of("status", get_args(StreamStatus)),
+        CheckConstraint("ended_at >= started_at", name="ends_after_start"),
+        CheckConstraint("ended_at is null or started_at is not null", name="end_has_start"),
+        CheckConstraint(
+            "status <> 'live' or (started_at is not null and ended_at is null)", name="live_is_open"
+        ),
+        CheckConstraint("status <> 'ended' or ended_at is not null", name="ended_has_end"),
+        # VODs point at (stream, channel) together, so that the two cannot disagree.
+        UniqueConstraint("id", "channel_id"),
+        Index(None, "channel_id", "started_at"),
+        Index(None, "channel_id", "title"),
+    )
+
+    id: Mapped[Id]
+    channel_id: Mapped[str] = mapped_column(Text, ForeignKey("channels.id", ondelete="RESTRICT"))
+    title: Mapped[String]
+    category_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("categories.id", ondelete="SET NULL"), index=True
+    )
+    status: Mapped[StreamStatus] = mapped_column(Text)
+    started_at: Mapped[At | None]
+    ended_at: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+
+
+class StreamSegment(Base):
+    """A part of a stream with one title and category: half open, `[started_at, ended_at)`."""
+
+    __tablename__ = "stream_segments"
+    __table_args__ = (
+        CheckConstraint("position >= 0", name="position_counts"),
+        CheckConstraint("ended_at >= started_at", name="ends_after_start"),
+        # Checked at commit: replacing a stream's segments moves positions past each other.
+        UniqueConstraint("stream_id", "position", deferrable=True, initially="DEFERRED"),
+    )
+
+    id: Mapped[Id]
+    stream_id: Mapped[str] = mapped_column(Text, ForeignKey("streams.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    title: Mapped[String]
+    category_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("categories.id", ondelete="SET NULL"), index=True
+    )
+    started_at: Mapped[At]
+    ended_at: Mapped[At | None]
+
+
+class Vod(Base):
+    """The recording of a stream. Keys are keys of the store; `deleted_at` hides it until it is
+    purged.
+    """
+
+    __tablename__ = "vods"
+    __table_args__ = (
+        _one_of("status", get_args(VodStatus)),
+        CheckConstraint("duration_ms >= 0", name="duration_counts"),
+        CheckConstraint("size_bytes >= 0", name="size_counts"),
+        CheckConstraint("mp4_bytes >= 0", name="mp4_counts"),
+        CheckConstraint("width > 0 and height > 0", name="picture_has_area"),
+        CheckConstraint("frame_rate > 0", name="frames_move"),
+        CheckConstraint(
+            "status <> 'ready' or (duration_ms is not null and size_bytes is not null"
+            " and playlist_key is not null)",
+            name="ready_is_playable",
+        ),
+        ForeignKeyConstraint(
+            ["stream_id", "channel_id"], ["streams.id", "streams.channel_id"], ondelete="RESTRICT"
+        ),
+        Index(None, "stream_id"),
+        # A channel's page: its newest VODs that everybody may see, and how many there are.
+        Index(
+            "ix_vods_listed",
+            "channel_id",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=text("status = 'ready' and is_public and deleted_at is null"),
+        ),
+    )
+
+    id: Mapped[Id]
+    stream_id: Mapped[String]
+    channel_id: Mapped[String]
+    title: Mapped[String]
+    description: Mapped[String] = mapped_column(server_default="")
+    status: Mapped[VodStatus] = mapped_column(Text)
+    duration_ms: Mapped[Milliseconds | None]
+    size_bytes: Mapped[Bytes | None]
+    """All of the VOD's objects together, in bytes."""
+    width: Mapped[int | None] = mapped_column(Integer)
+    height: Mapped[int | None] = mapped_column(Integer)
+    frame_rate: Mapped[float | None]
+    """Frames a second."""
+    video_codec: Mapped[String | None]
+    audio_codec: Mapped[String | None]
+    """None: the recording is silent."""
+    poster_key: Mapped[String | None]
+    playlist_key: Mapped[String | None]
+    mp4_key: Mapped[String | None]
+    mp4_bytes: Mapped[Bytes | None]
+    is_public: Mapped[bool] = mapped_column(server_default=true())
+    deleted_at: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+
+
+class VodRun(Base):
+    """A piece of a VOD recorded without a break: one encoder, one init segment, one clock."""
+
+    __tablename__ = "vod_runs"
+    __table_args__ = (
+        CheckConstraint("position >= 0", name="position_counts"),
+        CheckConstraint("init_bytes > 0", name="init_has_bytes"),
+        CheckConstraint(f"init_sha256 ~ '{_SHA256}'", name="init_sha256_form"),
+        UniqueConstraint("vod_id", "position"),
+    )
+
+    id: Mapped[Id]
+    vod_id: Mapped[str] = mapped_column(Text, ForeignKey("vods.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[At]
+    """Wall clock of the run's media time 0."""
+    start_ms: Mapped[Milliseconds]
+    """Media time 0 of the run on the stream's axis; negative when it began before the stream."""
+    pts_origin: Mapped[Milliseconds]
+    """Presentation time that the source gave its first frame, subtracted from all of the run's."""
+    init_key: Mapped[String]
+    init_bytes: Mapped[Bytes]
+    init_sha256: Mapped[String]
+
+
+class VodSegment(Base):
+    """One media segment of a run: an object of the store that starts with a keyframe."""
+
+    __tablename__ = "vod_segments"
+    __table_args__ = (
+        CheckConstraint("sequence >= 0", name="sequence_counts"),
+        CheckConstraint("start_ms >= 0", name="start_counts"),
+        CheckConstraint("duration_ms >= 0", name="duration_counts"),
+        CheckConstraint("bytes > 0", name="has_bytes"),
+        CheckConstraint(f"sha256 ~ '{_SHA256}'", name="sha256_form"),
+    )
+
+    run_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("vod_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    sequence: Mapped[int] = mapped_column(Integer, primary_key=True)
+    key: Mapped[String]
+    start_ms: Mapped[Milliseconds]
+    """From the run's media time 0."""
+    duration_ms: Mapped[Milliseconds]
+    bytes: Mapped[Bytes]
+    sha256: Mapped[String]
