@@ -1,10 +1,13 @@
-"""The questions that the API, the dashboards and the notebooks ask of a build, as SQL with bound parameters.
+"""The questions that the API, the dashboards and the notebooks ask of a build, as SQL with bound
+parameters.
 
-What belongs here: reading a build's tables (a connection from `open_build` or `connect`) into the answers of
-`answers`. What does not: computing marts (aethex/assets/models), caching answers, formatting them.
+What belongs here: reading a build's tables (a connection from `open_build` or `connect`) into the
+answers of `answers`. What does not: computing marts (aethex/assets/models), caching answers,
+formatting them.
 
-The definitions are those of docs/metrics.md. Every function opens a cursor of its own, so one connection
-serves many threads. Times may be passed naive (meaning UTC) or aware; ranges are half-open `[from_at, to_at)`.
+The definitions are those of docs/metrics.md. Every function opens a cursor of its own, so one
+connection serves many threads. Times may be passed naive (meaning UTC) or aware; ranges are
+half-open `[from_at, to_at)`.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from aethex.lake.answers import (
     StreamSummary,
     ViewersChart,
 )
+from aethex.lake.ranges import BUCKETS, CHANNEL_RANGE, LIVE_IN_RANGE, POINTS, STREAM_RANGE
 
 __all__ = [
     "Audience",
@@ -47,11 +51,11 @@ __all__ = [
     "viewers_chart",
 ]
 
-MAX_POINTS = 20_000
+MAXPOINTS = 20_000
 
 _MEASURES = """
-    {0}.live_seconds, {0}.covered_seconds, {0}.viewer_seconds, {0}.average_viewers, {0}.coverage_ratio,
-    {0}.peak_viewers, {0}.peak_at, {0}.messages, {0}.samples, {0}.null_samples
+    {0}.live_seconds, {0}.covered_seconds, {0}.viewer_seconds, {0}.average_viewers,
+    {0}.coverage_ratio, {0}.peak_viewers, {0}.peak_at, {0}.messages, {0}.samples, {0}.null_samples
 """
 _STREAM_COLUMNS = f"""
     a.stream_id, a.channel_id, d.title, d.category_id, c.name, d.status, a.started_at, a.ended_at,
@@ -74,7 +78,8 @@ def channel_list(con: duckdb.DuckDBPyConnection) -> list[ChannelListItem]:
         FROM dim_channels AS c
         LEFT JOIN stream_analytics AS a ON a.channel_id = c.channel_id
         LEFT JOIN (
-            SELECT channel_id, sum(live_seconds) AS live_seconds FROM channel_daily GROUP BY channel_id
+            SELECT channel_id, sum(live_seconds) AS live_seconds FROM channel_daily GROUP BY
+            channel_id
         ) AS d ON d.channel_id = c.channel_id
         WHERE c.valid_to IS NULL
         GROUP BY c.channel_id, c.username, c.title
@@ -105,15 +110,17 @@ def streams_of_channel(
     limit: int | None = None,
     offset: int = 0,
 ) -> list[StreamSummary]:
-    """The channel's streams that were live in the range, newest first; each with its whole audience.
+    """The channel's streams that were live in the range, newest first; each with its whole
+    audience.
 
-    An unknown channel has none. A page of them: `limit` and `offset`, with `count_streams_of_channel`.
+    An unknown channel has none. A page of them: `limit` and `offset`, with
+    `count_streams_of_channel`.
     """
     rows = _query(
         con,
         f"""
         SELECT {_STREAM_COLUMNS} FROM {_STREAM_TABLES}
-        WHERE a.channel_id = $channel_id AND {_LIVE_IN_RANGE}
+        WHERE a.channel_id = $channel_id AND {LIVE_IN_RANGE}
         ORDER BY a.started_at DESC, a.stream_id DESC
         LIMIT $limit OFFSET $offset
         """,
@@ -137,7 +144,10 @@ def count_streams_of_channel(
     """How many streams `streams_of_channel` has for the same range, without a limit."""
     rows = _query(
         con,
-        f"SELECT count(*) FROM {_STREAM_TABLES} WHERE a.channel_id = $channel_id AND {_LIVE_IN_RANGE}",
+        f"""
+        SELECT count(*) FROM {_STREAM_TABLES}
+        WHERE a.channel_id = $channel_id AND {LIVE_IN_RANGE}
+        """,
         {"channel_id": channel_id, **_range(from_at, to_at)},
     )
     return int(rows[0][0])
@@ -193,7 +203,7 @@ def viewers_chart(
     stream_id: str,
     from_at: datetime | None = None,
     to_at: datetime | None = None,
-    max_points: int = MAX_POINTS,
+    max_points: int = MAXPOINTS,
 ) -> ViewersChart:
     """Viewers and chat of one stream over `[from_at, to_at)`, by default the whole stream.
 
@@ -205,17 +215,21 @@ def viewers_chart(
     begin = _naive(from_at) or started_at
     end = _naive(to_at) or max(ended_at or begin, begin)
     if begin > end or (begin == end and (from_at is not None or to_at is not None)):
-        raise ValueError(f"the range is empty: from {_known(begin).isoformat()} to {_known(end).isoformat()}")
+        raise ValueError(
+            f"the range is empty: from {_known(begin).isoformat()} to {_known(end).isoformat()}"
+        )
     scope = {"stream_id": stream_id, "stream_day": stream_day, "from_at": begin, "to_at": end}
-    summary = _audience(_query(con, _STREAM_RANGE, scope)[0])
+    summary = _audience(_query(con, STREAM_RANGE, scope)[0])
     bucket_seconds = None
     if summary.samples <= max_points:
-        rows = _query(con, _POINTS, scope)
+        rows = _query(con, POINTS, scope)
     else:
         bucket = -(-((end - begin) // timedelta(microseconds=1)) // max_points)
         bucket_seconds = bucket / 1e6
-        rows = _query(con, _BUCKETS, {**scope, "bucket": bucket})
-    points = [ChartPoint(at.replace(tzinfo=UTC), viewers, messages) for at, viewers, messages in rows]
+        rows = _query(con, BUCKETS, {**scope, "bucket": bucket})
+    points = [
+        ChartPoint(at.replace(tzinfo=UTC), viewers, messages) for at, viewers, messages in rows
+    ]
     return ViewersChart(stream_id, _known(begin), _known(end), bucket_seconds, points, summary)
 
 
@@ -225,7 +239,7 @@ def channel_days(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
 ) -> list[ChannelDay]:
-    """The channel's UTC days that had a stream live, in order: every day that begins in the range."""
+    """The channel's UTC days with a stream live that begin in the range, in order."""
     rows = _query(
         con,
         f"""
@@ -250,13 +264,17 @@ def channel_summary(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
 ) -> ChannelSummary:
-    """The channel over the range, by default all of it. Intervals that cross its borders are split there.
+    """The channel over the range, by default all of it. Intervals that cross its borders are split
+    there.
 
     Raises NotInBuild for an unknown channel, ValueError for an empty range.
     """
     channel = _query(
         con,
-        "SELECT username, title FROM dim_channels WHERE channel_id = $channel_id AND valid_to IS NULL",
+        """
+        SELECT username, title FROM dim_channels
+        WHERE channel_id = $channel_id AND valid_to IS NULL
+        """,
         {"channel_id": channel_id},
     )
     if not channel:
@@ -264,8 +282,10 @@ def channel_summary(
     scope = _range(from_at, to_at)
     begin, end = scope["from_at"], scope["to_at"]
     if begin is not None and end is not None and begin >= end:
-        raise ValueError(f"the range is empty: from {_known(begin).isoformat()} to {_known(end).isoformat()}")
-    row = _query(con, _CHANNEL_RANGE, {"channel_id": channel_id, **scope})[0]
+        raise ValueError(
+            f"the range is empty: from {_known(begin).isoformat()} to {_known(end).isoformat()}"
+        )
+    row = _query(con, CHANNEL_RANGE, {"channel_id": channel_id, **scope})[0]
     return ChannelSummary(
         channel_id=channel_id,
         username=channel[0][0],
@@ -279,140 +299,22 @@ def channel_summary(
     )
 
 
-_LIVE_IN_RANGE = """
-    ($to_at::TIMESTAMP IS NULL OR a.started_at < $to_at::TIMESTAMP)
-    AND ($from_at::TIMESTAMP IS NULL OR coalesce(a.ended_at, a.started_at) > $from_at::TIMESTAMP
-         OR a.started_at >= $from_at::TIMESTAMP)
-"""
-
-# Holds clipped to a range, in whole microseconds: sums are exact, the division comes last.
-_CLIPPED_HOLD = """
-    greatest(0, epoch_us(least(s.hold_until, {to_at})) - epoch_us(greatest(s.sampled_at, {from_at})))
-"""
-
-_STREAM_RANGE = f"""
-WITH holds AS (
-    SELECT s.viewers,
-           {_CLIPPED_HOLD.format(from_at="$from_at::TIMESTAMP", to_at="$to_at::TIMESTAMP")} AS hold_us,
-           s.sampled_at >= $from_at::TIMESTAMP AND s.sampled_at < $to_at::TIMESTAMP AS is_inside,
-           s.sampled_at,
-           s.messages
-    FROM stream_samples AS s
-    WHERE s.stream_day = $stream_day AND s.stream_id = $stream_id
-      AND s.sampled_at < $to_at::TIMESTAMP
-      AND (s.sampled_at >= $from_at::TIMESTAMP OR s.hold_until > $from_at::TIMESTAMP)
-),
-sums AS (
-    SELECT sum(hold_us)::BIGINT AS covered_us,
-           sum(viewers * hold_us)::HUGEINT AS viewer_us,
-           max(viewers) FILTER (WHERE is_inside) AS peak_viewers,
-           sum(messages) FILTER (WHERE is_inside)::BIGINT AS messages,
-           count(*) FILTER (WHERE is_inside) AS samples,
-           count(*) FILTER (WHERE is_inside AND viewers IS NULL) AS null_samples
-    FROM holds
-),
-live AS (
-    SELECT greatest(0, epoch_us(least(ended_at, $to_at::TIMESTAMP))
-                       - epoch_us(greatest(started_at, $from_at::TIMESTAMP))) AS live_us
-    FROM stream_analytics
-    WHERE stream_day = $stream_day AND stream_id = $stream_id
-)
-SELECT live_us / 1e6, coalesce(covered_us, 0) / 1e6, coalesce(viewer_us, 0) / 1e6,
-       viewer_us / nullif(covered_us, 0), coalesce(covered_us, 0) / nullif(live_us, 0),
-       peak_viewers,
-       (SELECT min(sampled_at) FROM holds WHERE is_inside AND viewers = sums.peak_viewers),
-       messages, samples, null_samples
-FROM sums CROSS JOIN live
-"""
-
-_POINTS = """
-SELECT sampled_at, viewers, messages
-FROM stream_samples
-WHERE stream_day = $stream_day AND stream_id = $stream_id
-  AND sampled_at >= $from_at::TIMESTAMP AND sampled_at < $to_at::TIMESTAMP
-ORDER BY sampled_at
-"""
-
-_BUCKETS = """
-WITH points AS (
-    SELECT sampled_at, viewers, messages,
-           (epoch_us(sampled_at) - epoch_us($from_at::TIMESTAMP)) // $bucket AS bucket
-    FROM stream_samples
-    WHERE stream_day = $stream_day AND stream_id = $stream_id
-      AND sampled_at >= $from_at::TIMESTAMP AND sampled_at < $to_at::TIMESTAMP
-)
-SELECT coalesce(arg_max(sampled_at, (viewers, -epoch_us(sampled_at))) FILTER (WHERE viewers IS NOT NULL),
-                min(sampled_at)),
-       max(viewers), sum(messages)::BIGINT
-FROM points
-GROUP BY bucket
-ORDER BY bucket
-"""
-
-_CHANNEL_RANGE = f"""
-WITH streams AS (
-    SELECT a.stream_id,
-           greatest(a.started_at, coalesce($from_at::TIMESTAMP, a.started_at)) AS from_at,
-           least(a.ended_at, coalesce($to_at::TIMESTAMP, a.ended_at)) AS to_at
-    FROM stream_analytics AS a
-    WHERE a.channel_id = $channel_id AND {_LIVE_IN_RANGE}
-),
-reached AS (
-    SELECT from_at, to_at,
-           max(to_at) OVER (ORDER BY from_at, to_at, stream_id
-                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_at
-    FROM streams
-    WHERE to_at > from_at
-),
-live AS (
-    -- a moment in which several streams are live counts once
-    SELECT sum(epoch_us(to_at) - epoch_us(from_at)) AS stream_us,
-           sum(greatest(0, epoch_us(to_at) - epoch_us(greatest(from_at, coalesce(before_at, from_at)))))
-               AS live_us
-    FROM reached
-),
-holds AS (
-    SELECT s.stream_id, s.viewers, s.messages, s.sampled_at,
-           {_CLIPPED_HOLD.format(from_at="t.from_at", to_at="t.to_at")} AS hold_us,
-           s.sampled_at >= t.from_at AND s.sampled_at < t.to_at AS is_inside
-    FROM stream_samples AS s
-    JOIN streams AS t ON t.stream_id = s.stream_id
-    WHERE s.channel_id = $channel_id
-),
-sums AS (
-    SELECT sum(hold_us)::BIGINT AS covered_us,
-           sum(viewers * hold_us)::HUGEINT AS viewer_us,
-           sum(messages) FILTER (WHERE is_inside)::BIGINT AS messages,
-           count(*) FILTER (WHERE is_inside) AS samples,
-           count(*) FILTER (WHERE is_inside AND viewers IS NULL) AS null_samples
-    FROM holds
-),
-peaks AS (
-    SELECT stream_id, viewers, sampled_at,
-           row_number() OVER (ORDER BY viewers DESC, sampled_at, stream_id) AS place
-    FROM holds
-    WHERE is_inside AND viewers IS NOT NULL
-)
-SELECT (SELECT count(*) FROM streams), live.stream_us / 1e6, peaks.stream_id,
-       live.live_us / 1e6, coalesce(covered_us, 0) / 1e6, coalesce(viewer_us, 0) / 1e6,
-       viewer_us / nullif(covered_us, 0), coalesce(covered_us, 0) / nullif(live.stream_us, 0),
-       peaks.viewers, peaks.sampled_at, messages, samples, null_samples
-FROM sums
-CROSS JOIN live
-LEFT JOIN peaks ON peaks.place = 1
-"""
-
-
-def _query(con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _query(
+    con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any]
+) -> list[tuple[Any, ...]]:
     with con.cursor() as cursor:
         return cursor.execute(sql, values).fetchall()
 
 
-def _stream_bounds(con: duckdb.DuckDBPyConnection, stream_id: str) -> tuple[Any, datetime, datetime | None]:
+def _stream_bounds(
+    con: duckdb.DuckDBPyConnection, stream_id: str
+) -> tuple[Any, datetime, datetime | None]:
     """(stream_day, started_at, ended_at), naive UTC. Raises NotInBuild."""
     rows = _query(
         con,
-        "SELECT stream_day, started_at, ended_at FROM stream_analytics WHERE stream_id = $stream_id",
+        """
+        SELECT stream_day, started_at, ended_at FROM stream_analytics WHERE stream_id = $stream_id
+        """,
         {"stream_id": stream_id},
     )
     if not rows:
@@ -426,7 +328,9 @@ def _range(from_at: datetime | None, to_at: datetime | None) -> dict[str, dateti
 
 def _naive(at: datetime | None) -> datetime | None:
     """The lake's form of a time: UTC without a zone."""
-    return at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo is not None else at
+    return (
+        at.astimezone(UTC).replace(tzinfo=None) if at is not None and at.tzinfo is not None else at
+    )
 
 
 def _aware(at: datetime | None) -> datetime | None:

@@ -1,9 +1,10 @@
 """The typed answers of `analytics`: what the API, the dashboards and the notebooks hand on.
 
-What belongs here: frozen dataclasses with units. What does not: how they are computed (`analytics`).
+What belongs here: frozen dataclasses with units. What does not: how they are computed
+(`analytics`).
 
-In every answer: times are aware UTC datetimes, ranges are half-open `[from_at, to_at)`, and `None` means
-"not measured", never zero.
+In every answer: times are aware UTC datetimes, ranges are half-open `[from_at, to_at)`, and `None`
+means "not measured", never zero.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ class NotInBuild(LookupError):
     def __init__(self, kind: str, key: str) -> None:
         self.kind = kind
         self.key = key
-        super().__init__(f"No {kind} {key!r} in this build: it is unknown, or newer than the last refresh.")
+        super().__init__(
+            f"No {kind} {key!r} in this build: it is unknown, or newer than the last refresh."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class StreamSummary:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSummary:
-    """One segment (title and category) of a stream with the audience inside `[started_at, ended_at)`."""
+    """One segment (title and category) of a stream with the audience inside `[started_at,
+    ended_at)`.
+    """
 
     segment_id: str
     stream_id: str
@@ -98,7 +103,7 @@ class SegmentSummary:
 
 @dataclass(frozen=True, slots=True)
 class ChartPoint:
-    """A sample, or a bucket's peak: viewers at that instant, chat messages of the sample or bucket."""
+    """A sample, or a bucket's peak; messages are the sample's, or the whole bucket's."""
 
     at: datetime
     viewers: int | None
@@ -110,7 +115,8 @@ class ViewersChart:
     """Viewers over a range of one stream.
 
     points: in time order; the samples themselves where `bucket_seconds` is None, else one point per
-        bucket of that length that has samples: its peak, at the peak's instant, and the sum of its messages.
+        bucket of that length that has samples: its peak, at the peak's instant, and the sum of its
+        messages.
     summary: always from every sample of the range, however many points there are.
     """
 
@@ -124,7 +130,9 @@ class ViewersChart:
 
 @dataclass(frozen=True, slots=True)
 class ChannelDay:
-    """One UTC day of a channel. streams: streams live on it; streams_started: those that began on it."""
+    """One UTC day of a channel. streams: streams live on it; streams_started: those that began on
+    it.
+    """
 
     day: date
     streams: int
@@ -136,9 +144,9 @@ class ChannelDay:
 class ChannelSummary:
     """A channel over a range.
 
-    audience.live_seconds: time in which at least one stream was live; streams that overlap count once.
-    audience.coverage_ratio: covered seconds / `stream_seconds`, the live time summed over the streams.
-    audience.peak_viewers: the largest sample of any one stream, in `peak_stream_id`.
+    audience.live_seconds: time in which at least one stream was live; streams that overlap count
+    once. audience.coverage_ratio: covered seconds / `stream_seconds`, the live time summed over the
+    streams. audience.peak_viewers: the largest sample of any one stream, in `peak_stream_id`.
     """
 
     channel_id: str

@@ -1,0 +1,107 @@
+"""Which files a model's run reads: its inputs as views over no more than the day needs.
+
+What belongs here: the meaning of each selection that `model.yaml` can name. What does not: running
+the query (`runner`).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from aethex.lake.core import Lake
+from aethex.lake.models import Model, Models, Selection
+from aethex.lake.tables import DIM_STREAMS, DIM_TABLES, EVENT_TABLES, Table
+from aethex.lake.views import create_view, data_files, field_ids
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table as IcebergTable
+
+_EVENTS = {table.name: table for table in EVENT_TABLES.values()}
+_NOTHING = "nothing"
+
+
+def open_inputs(
+    lake: Lake, con: duckdb.DuckDBPyConnection, model: Model, day: date, models: Models
+) -> int:
+    """Make a view of each table that the model reads for that day; returns how many files they
+    have.
+    """
+    inputs = _Inputs(lake, con, models, day)
+    return sum(inputs.open(name, selection, model) for name, selection in model.reads.items())
+
+
+class _Inputs:
+    """The inputs of one run; each table is opened once, so that all parts see the same of it."""
+
+    def __init__(
+        self, lake: Lake, con: duckdb.DuckDBPyConnection, models: Models, day: date
+    ) -> None:
+        self._lake = lake
+        self._con = con
+        self._models = models
+        self._day = day
+        self._opened: dict[str, IcebergTable] = {}
+
+    def open(self, name: str, selection: Selection, model: Model) -> int:
+        """Make the view of one input; returns how many files it has."""
+        table = self._definition(name)
+        opened = self._table(table)
+        row_filter = self._filter(selection, model.partition_column)
+        files = [] if row_filter == _NOTHING else data_files(opened, row_filter)
+        create_view(self._con, table, field_ids(opened), files)
+        return len(files)
+
+    def _filter(self, selection: Selection, partition_column: str) -> str:
+        if selection == "whole":
+            return "true"
+        if selection == "same_partition":
+            return f"{partition_column} == '{self._day}'"
+        if selection == "stream_days":
+            return self._covered_by_streams_of_the_day()
+        return self._stream_days_live_on_the_day()
+
+    def _covered_by_streams_of_the_day(self) -> str:
+        """Events from the first start to the last end of the streams; without an end, all from the
+        start.
+        """
+        rows = self._ask_streams(
+            "SELECT min(started_at), max(ended_at), count(*) FILTER (WHERE ended_at IS NULL) "
+            "FROM dim_streams WHERE valid_to IS NULL AND stream_day = $day",
+            {"day": self._day},
+        )
+        begin, end, open_streams = rows[0]
+        if begin is None:
+            return _NOTHING
+        since = f"occurred_at >= '{begin.isoformat()}'"
+        return since if open_streams else f"{since} and occurred_at < '{end.isoformat()}'"
+
+    def _stream_days_live_on_the_day(self) -> str:
+        """The stream days of the streams that were, or may have been, live on the day."""
+        midnight = datetime.combine(self._day, datetime.min.time())
+        rows = self._ask_streams(
+            "SELECT DISTINCT stream_day FROM dim_streams "
+            "WHERE valid_to IS NULL AND started_at < $to_at "
+            "AND (ended_at IS NULL OR ended_at > $from_at OR stream_day = $day) "
+            "ORDER BY stream_day",
+            {"from_at": midnight, "to_at": midnight + timedelta(days=1), "day": self._day},
+        )
+        days = ", ".join(f"'{row[0]}'" for row in rows)
+        return f"stream_day in ({days})" if rows else _NOTHING
+
+    def _ask_streams(self, sql: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        opened = self._table(DIM_STREAMS)
+        create_view(self._con, DIM_STREAMS, field_ids(opened), data_files(opened))
+        return self._con.execute(sql, values).fetchall()
+
+    def _table(self, table: Table) -> IcebergTable:
+        if table.name not in self._opened:
+            self._opened[table.name] = self._lake.table(table)
+        return self._opened[table.name]
+
+    def _definition(self, name: str) -> Table:
+        if name in self._models:
+            return self._models[name].table
+        return DIM_TABLES.get(name) or _EVENTS[name]
