@@ -21,6 +21,10 @@ from aethex.library.models import (
     VodSegment,
     VodStatus,
 )
+from aethex.library.pages import Page
+from aethex.library.segments import NewSegment
+from aethex.library.snapshot import snapshot_rows
+from aethex.library.vods import NewRun, NewVod, NewVodSegment
 
 __all__ = [
     "Category",
@@ -29,7 +33,12 @@ __all__ = [
     "InvalidValue",
     "Library",
     "LibraryError",
+    "NewRun",
+    "NewSegment",
+    "NewVod",
+    "NewVodSegment",
     "NotInLibrary",
+    "Page",
     "SchemaMismatch",
     "Stream",
     "StreamSegment",
@@ -40,5 +49,6 @@ __all__ = [
     "VodSegment",
     "VodStatus",
     "new_id",
+    "snapshot_rows",
     "upgrade",
 ]

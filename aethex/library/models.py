@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
@@ -32,6 +33,7 @@ StreamStatus = Literal["scheduled", "live", "ended"]
 VodStatus = Literal["processing", "ready", "failed"]
 
 USERNAME_PATTERN = "^[a-z0-9][a-z0-9_-]{1,39}$"
+_LISTED = "status = 'ready' and is_public and deleted_at is null"
 _SHA256 = "^[0-9a-f]{64}$"
 
 
@@ -188,7 +190,14 @@ class Vod(Base):
             "channel_id",
             text("created_at desc"),
             text("id desc"),
-            postgresql_where=text("status = 'ready' and is_public and deleted_at is null"),
+            postgresql_where=text(_LISTED),
+        ),
+        # The front page: the newest of all channels.
+        Index(
+            "ix_vods_newest",
+            text("created_at desc"),
+            text("id desc"),
+            postgresql_where=text(_LISTED),
         ),
     )
 
@@ -235,8 +244,8 @@ class VodRun(Base):
     """Wall clock of the run's media time 0."""
     start_ms: Mapped[Milliseconds]
     """Media time 0 of the run on the stream's axis; negative when it began before the stream."""
-    pts_origin: Mapped[Milliseconds]
-    """Presentation time that the source gave its first frame, subtracted from all of the run's."""
+    pts_origin: Mapped[int] = mapped_column(BigInteger)
+    """Presentation time that the segments carry at the run's media time 0, in 1/90000 s."""
     init_key: Mapped[String]
     init_bytes: Mapped[Bytes]
     init_sha256: Mapped[String]

@@ -228,11 +228,18 @@ def _vods() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_vods"),
     )
+    listed = "status = 'ready' and is_public and deleted_at is null"
     op.create_index(
         "ix_vods_listed",
         "vods",
         ["channel_id", sa.literal_column("created_at desc"), sa.literal_column("id desc")],
-        postgresql_where=sa.text("status = 'ready' and is_public and deleted_at is null"),
+        postgresql_where=sa.text(listed),
+    )
+    op.create_index(
+        "ix_vods_newest",
+        "vods",
+        [sa.literal_column("created_at desc"), sa.literal_column("id desc")],
+        postgresql_where=sa.text(listed),
     )
     op.create_index("ix_vods_stream_id", "vods", ["stream_id"])
 

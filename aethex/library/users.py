@@ -1,0 +1,67 @@
+"""Queries about users and whom they follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from aethex.library.ids import new_id
+from aethex.library.models import Channel, Follow, User
+from aethex.library.values import valid_text, valid_username
+
+
+def get(s: Session, user_id: str) -> User | None:
+    """The user of this id, if there is one."""
+    return s.get(User, user_id)
+
+
+def by_username(s: Session, username: str) -> User | None:
+    """The user of this username, if there is one."""
+    return s.scalars(select(User).where(User.username == username)).one_or_none()
+
+
+def ensure_user(s: Session, username: str, display_name: str | None = None) -> User:
+    """The user of this username, made when missing. Two callers at once get the same one.
+
+    Raises InvalidValue for a name that cannot be one.
+    """
+    values = {
+        "id": new_id("usr"),
+        "username": valid_username(username),
+        "display_name": valid_text(display_name or username, "display name"),
+    }
+    if (found := by_username(s, username)) is None:
+        s.execute(insert(User).values(values).on_conflict_do_nothing(index_elements=["username"]))
+        found = s.scalars(select(User).where(User.username == username)).one()
+    return found
+
+
+def follow(s: Session, user_id: str, channel_id: str) -> bool:
+    """Let the user follow the channel; whether that is new."""
+    values = {"user_id": user_id, "channel_id": channel_id}
+    made = insert(Follow).values(values).on_conflict_do_nothing().returning(Follow.user_id)
+    return s.scalar(made) is not None
+
+
+def unfollow(s: Session, user_id: str, channel_id: str) -> bool:
+    """End that; whether the user had followed."""
+    gone = (
+        delete(Follow)
+        .where(Follow.user_id == user_id, Follow.channel_id == channel_id)
+        .returning(Follow.user_id)
+    )
+    return s.scalar(gone) is not None
+
+
+def followed_channels(s: Session, user_id: str) -> Sequence[Channel]:
+    """The channels that the user follows, the latest first."""
+    query = (
+        select(Channel)
+        .join(Follow, Follow.channel_id == Channel.id)
+        .where(Follow.user_id == user_id)
+        .order_by(Follow.created_at.desc(), Channel.id.desc())
+    )
+    return s.scalars(query).all()

@@ -1,0 +1,218 @@
+"""Queries about VODs, their runs and their media segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy.orm import Session
+
+from aethex.library.errors import InvalidValue, NotInLibrary
+from aethex.library.models import Stream, Vod, VodRun, VodSegment
+from aethex.library.pages import Page, offset_of
+from aethex.library.values import valid_text
+
+
+@dataclass(frozen=True)
+class NewVod:
+    """A VOD whose objects are stored. Its id is made before, because its keys hold it."""
+
+    id: str
+    stream_id: str
+    title: str
+    duration_ms: int
+    size_bytes: int
+    """All of its objects together."""
+    width: int
+    height: int
+    frame_rate: float
+    """Frames a second."""
+    video_codec: str
+    audio_codec: str | None
+    playlist_key: str
+    poster_key: str | None = None
+    mp4_key: str | None = None
+    mp4_bytes: int | None = None
+    description: str = ""
+    is_public: bool = True
+    created_at: datetime | None = None
+    """None: now, by the database's clock."""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run of a new VOD; see `VodRun` for the units."""
+
+    id: str
+    started_at: datetime
+    start_ms: int
+    pts_origin: int
+    init_key: str
+    init_bytes: int
+    init_sha256: str
+
+
+@dataclass(frozen=True)
+class NewVodSegment:
+    """A media segment of a new VOD; see `VodSegment` for the units."""
+
+    run_id: str
+    sequence: int
+    key: str
+    start_ms: int
+    duration_ms: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RunWithSegments:
+    """A run and its media segments in order."""
+
+    run: VodRun
+    segments: Sequence[VodSegment]
+
+
+@dataclass(frozen=True)
+class MediaAccess:
+    """What decides whether a VOD's objects may be sent."""
+
+    vod_id: str
+    title: str
+    is_public: bool
+    deleted_at: datetime | None
+    run_ids: frozenset[str]
+
+
+def get(s: Session, vod_id: str) -> Vod | None:
+    """The VOD of this id, whatever its state."""
+    return s.get(Vod, vod_id)
+
+
+def get_listed(s: Session, vod_id: str) -> Vod | None:
+    """The VOD of this id if everybody may see it: ready, public and not deleted."""
+    return s.scalars(select(Vod).where(Vod.id == vod_id, *is_listed())).one_or_none()
+
+
+def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int = 24) -> Page[Vod]:
+    """A channel's VODs that everybody may see, the newest first.
+
+    Raises InvalidValue for a page out of bounds.
+    """
+    query = (
+        select(Vod)
+        .where(Vod.channel_id == channel_id, *is_listed())
+        .order_by(Vod.created_at.desc(), Vod.id.desc())
+        .offset(offset_of(page, per_page))
+        .limit(per_page)
+    )
+    count = select(func.count()).select_from(Vod)
+    total = s.scalar(count.where(Vod.channel_id == channel_id, *is_listed())) or 0
+    return Page(s.scalars(query).all(), total)
+
+
+def list_stream_vods(s: Session, stream_id: str) -> Sequence[Vod]:
+    """A stream's VODs that everybody may see, the newest first."""
+    query = select(Vod).where(Vod.stream_id == stream_id, *is_listed())
+    return s.scalars(query.order_by(Vod.created_at.desc(), Vod.id.desc())).all()
+
+
+def media_access(s: Session, vod_id: str) -> MediaAccess | None:
+    """What `/media` checks on each request, in one query; None without such a VOD."""
+    query = (
+        select(Vod.title, Vod.is_public, Vod.deleted_at, VodRun.id)
+        .join(VodRun, VodRun.vod_id == Vod.id)
+        .where(Vod.id == vod_id)
+    )
+    rows = s.execute(query).all()
+    if not rows:
+        return None
+    title, is_public, deleted_at, _ = rows[0]
+    return MediaAccess(vod_id, title, is_public, deleted_at, frozenset(row[3] for row in rows))
+
+
+def runs_and_segments(s: Session, vod_id: str) -> Sequence[RunWithSegments]:
+    """A VOD's runs in order, each with its media segments."""
+    runs = s.scalars(select(VodRun).where(VodRun.vod_id == vod_id).order_by(VodRun.position)).all()
+    by_run: dict[str, list[VodSegment]] = {run.id: [] for run in runs}
+    query = select(VodSegment).where(VodSegment.run_id.in_(by_run.keys()))
+    for segment in s.scalars(query.order_by(VodSegment.run_id, VodSegment.sequence)):
+        by_run[segment.run_id].append(segment)
+    return [RunWithSegments(run, by_run[run.id]) for run in runs]
+
+
+def add_vod(
+    s: Session, new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]
+) -> Vod:
+    """Add a VOD that is ready, with its runs (in order) and all their media segments.
+
+    All or nothing with the session's transaction. Raises InvalidValue when the parts do not fit
+    together, NotInLibrary without its stream.
+    """
+    _check_parts(new, runs, segments)
+    channel_id = s.scalar(select(Stream.channel_id).where(Stream.id == new.stream_id))
+    if channel_id is None:
+        raise NotInLibrary(f"There is no stream {new.stream_id}: add it before its VOD.")
+    values: dict[str, Any] = asdict(new)
+    if new.created_at is None:
+        del values["created_at"]
+    values |= {"channel_id": channel_id, "title": valid_text(new.title, "VOD's title")}
+    vod = Vod(status="ready", **values)
+    s.add(vod)
+    s.flush()  # before its parts, which point at it
+    rows = [asdict(run) | {"vod_id": new.id, "position": i} for i, run in enumerate(runs)]
+    s.execute(insert(VodRun), rows)
+    s.execute(insert(VodSegment), [asdict(segment) for segment in segments])
+    return vod
+
+
+def set_public(s: Session, vod_id: str, is_public: bool) -> Vod:
+    """Let everybody see a VOD, or only its channel's owner. Raises NotInLibrary."""
+    vod = _existing(s, vod_id)
+    vod.is_public = is_public
+    s.flush()
+    return vod
+
+
+def mark_deleted(s: Session, vod_id: str, at: datetime) -> Vod:
+    """Hide a VOD from everybody since `at`; its objects stay. Repeating it keeps the first time.
+
+    Raises NotInLibrary.
+    """
+    vod = _existing(s, vod_id)
+    vod.deleted_at = vod.deleted_at or at
+    s.flush()
+    return vod
+
+
+def _existing(s: Session, vod_id: str) -> Vod:
+    vod = get(s, vod_id)
+    if vod is None:
+        raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
+    return vod
+
+
+def is_listed() -> tuple[ColumnElement[bool], ...]:
+    """What the index `ix_vods_listed` covers; write it in no other way."""
+    return (Vod.status == "ready", Vod.is_public.is_(True), Vod.deleted_at.is_(None))
+
+
+def _check_parts(new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]) -> None:
+    by_run: dict[str, list[NewVodSegment]] = {run.id: [] for run in runs}
+    if not runs or len(by_run) != len(runs):
+        raise InvalidValue(f"VOD {new.id} needs one run or more, each with an id of its own.")
+    for segment in segments:
+        if segment.run_id not in by_run:
+            raise InvalidValue(
+                f"Segment {segment.key} is of run {segment.run_id}, not of the VOD's."
+            )
+        by_run[segment.run_id].append(segment)
+    for run_id, of_run in by_run.items():
+        if [segment.sequence for segment in of_run] != [*range(len(of_run))] or not of_run:
+            raise InvalidValue(f"Run {run_id} needs segments numbered 0, 1, 2 … in order.")
+        starts = [segment.start_ms for segment in of_run]
+        if starts != sorted(starts):
+            raise InvalidValue(f"Run {run_id} has a segment that starts before the one before it.")
