@@ -1,0 +1,122 @@
+"""Locks the current process in, then becomes the program to run: `confine.py LIMITS -- PROGRAM …`.
+
+What belongs here: what a child does to itself before it opens outside media. What does not: starting and
+watching it (`sandbox.py`). Standard library only, and no import of the package: it starts in every child.
+
+LIMITS is JSON: `parent` (process id), `memory_bytes`, `cpu_seconds`, `file_bytes`, `list` (folders whose
+names it may see), `read` (files and folders it may read), `write` (folders it may write). The kernel's means are used where it has them; the
+limits that every Linux has are not optional.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_VERSION_FLAG = 1
+_LANDLOCK_PATH_BENEATH = 1
+# Landlock's file system rights: execute 1, write 2, read 4, list 8, then making, removing, truncating.
+_LIST_FOLDER = 8
+_READ_FOLDER = 1 | 4 | 8
+_READ_FILE = 1 | 4
+_WRITE_FILE = 2 | 4 | 1 << 14
+_RIGHTS_BY_VERSION = {1: (1 << 13) - 1, 2: (1 << 14) - 1}
+_ALL_RIGHTS = (1 << 15) - 1
+
+
+def main(arguments: list[str]) -> None:
+    limits: dict[str, object] = json.loads(arguments[0])
+    libc = ctypes.CDLL(None, use_errno=True)
+    _die_with(libc, int(str(limits["parent"])))
+    _leave_network(libc)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _restrict_files(libc, _paths(limits["list"]), _paths(limits["read"]), _paths(limits["write"]))
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_FSIZE, int(str(limits["file_bytes"]))),
+        (resource.RLIMIT_CPU, int(str(limits["cpu_seconds"]))),
+        (resource.RLIMIT_AS, int(str(limits["memory_bytes"]))),
+    ):
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+    # A write beyond the size limit should fail with a reason rather than kill.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    program = arguments[2:]
+    os.execv(program[0], program)
+
+
+def _paths(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _die_with(libc: ctypes.CDLL, parent: int) -> None:
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def _leave_network(libc: ctypes.CDLL) -> None:
+    """An empty network namespace; where the machine does not allow one, the whitelists have to do."""
+    if libc.unshare(_CLONE_NEWNET) == 0:
+        return
+    user, group = os.getuid(), os.getgid()
+    if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+        return
+    with contextlib.suppress(OSError):
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{user} {user} 1")
+        _write("/proc/self/gid_map", f"{group} {group} 1")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def _restrict_files(
+    libc: ctypes.CDLL, listable: list[str], readable: list[str], writable: list[str]
+) -> None:
+    """Landlock: only the named files and folders can be opened at all."""
+    version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION_FLAG)
+    if version < 1:
+        return
+    handled = _RIGHTS_BY_VERSION.get(version, _ALL_RIGHTS)
+    attributes = struct.pack("Q", handled)
+    ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return
+    for path in listable:
+        _allow(libc, ruleset, path, _LIST_FOLDER)
+    for path in readable:
+        _allow(libc, ruleset, path, (_READ_FOLDER if os.path.isdir(path) else _READ_FILE) & handled)  # noqa: PTH112
+    for path in writable:
+        _allow(libc, ruleset, path, handled if os.path.isdir(path) else _WRITE_FILE & handled)  # noqa: PTH112
+    libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
+    os.close(ruleset)
+
+
+def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    rule = struct.pack("=Qi", rights, descriptor)
+    libc.syscall(_LANDLOCK_ADD, ruleset, _LANDLOCK_PATH_BENEATH, rule, 0)
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,173 @@
+"""What is made from finished segments, inside the sandbox: the poster and the MP4 for download.
+
+What belongs here: reading our own fMP4 and making one file of it. What does not: making segments (`pack.py`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from aethex.media import container, timeline
+from aethex.media.errors import NoVideo
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+POSTER_MAX_WIDTH = 1280
+POSTER_MAX_HEIGHT = 720
+_JPEG_QUALITY = "3"
+
+
+class JoinedFiles(io.RawIOBase):
+    """Several files read as one, in order: an init segment and its media segments are an fMP4 file."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        sizes = [path.stat().st_size for path in paths]
+        self._starts = [0, *np.cumsum(sizes).tolist()]
+        self._position = 0
+        self._open_index = -1
+        self._file: io.BufferedReader | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        if self._position >= self._starts[-1] or not len(view):
+            return 0
+        index = int(np.searchsorted(self._starts, self._position, side="right")) - 1
+        if index != self._open_index or self._file is None:
+            self._close_part()
+            self._file = self._paths[index].open("rb")
+            self._open_index = index
+        self._file.seek(self._position - self._starts[index])
+        count = self._file.readinto(view[: self._starts[index + 1] - self._position])
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        self._close_part()
+        super().close()
+
+    def _close_part(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def open_joined(parts: Sequence[Path]) -> Any:
+    """Our own init and media segments as one input."""
+    return av.open(cast("Any", JoinedFiles(parts)), "r", format="mp4", buffer_size=1 << 20)
+
+
+def write_poster(parts: Sequence[Path], path: Path) -> None:
+    """The first frame of a segment (`parts`: init, segment) as JPEG, within 1280x720, pixels square.
+
+    Raises NoVideo when no frame can be decoded.
+    """
+    with open_joined(parts) as opened:
+        stream = opened.streams.video[0]
+        container.arm_decoder(stream)
+        frame = _first_frame(opened, stream)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+    width, height = poster_size(frame.width, frame.height, aspect)
+    with av.open(path, "w", format="image2", options={"update": "1"}) as out:
+        picture = out.add_stream(
+            "mjpeg", rate=1, options={"qmin": _JPEG_QUALITY, "qmax": _JPEG_QUALITY}
+        )
+        picture.width, picture.height, picture.pix_fmt = width, height, "yuvj420p"
+        still = frame.reformat(width, height, "yuvj420p", interpolation="BICUBIC")
+        still.pts, still.time_base = 0, Fraction(1)
+        out.mux(picture.encode(still))
+        out.mux(picture.encode(None))
+
+
+def _first_frame(opened: Any, stream: Any) -> VideoFrame:
+    for packet in container.packets(opened, stream):
+        for frame in container.decode(stream, packet):
+            return frame
+    for frame in container.decode(stream, None):
+        return frame
+    raise NoVideo("no picture in it can be decoded; export it again.")
+
+
+def poster_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """The largest even size within 1280x720 with the picture's shape, never larger than the picture."""
+    shown = Fraction(width) * aspect
+    factor = min(Fraction(1), POSTER_MAX_WIDTH / shown, Fraction(POSTER_MAX_HEIGHT, height))
+    return max(2, round(shown * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+
+
+def write_mp4(parts: Sequence[Path], path: Path, on_progress: Callable[[float], None]) -> int:
+    """All segments as one MP4 with its index in front, packets copied; how many frames it holds.
+
+    `parts` is the init segment and then the media segments, in order.
+    """
+    total = sum(part.stat().st_size for part in parts)
+    delay = _reorder_delay(parts)
+    frames = 0
+    with (
+        open_joined(parts) as source,
+        av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as out,
+    ):
+        tracks = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
+        for stream in source.streams:
+            tracks[stream.index].time_base = stream.time_base
+        video = source.streams.video[0].index
+        for packet in container.packets(source, *source.streams):
+            copy = Packet(bytes(packet))
+            copy.stream, copy.time_base = tracks[packet.stream_index], packet.time_base
+            copy.pts, copy.duration, copy.is_keyframe = (
+                packet.pts,
+                packet.duration,
+                packet.is_keyframe,
+            )
+            if packet.stream_index == video:
+                copy.dts = delay.dts[frames] - delay.ticks
+                frames += 1
+            else:
+                copy.dts = packet.pts
+            out.mux_one(copy)
+            on_progress(min(1.0, (packet.pos or 0) / total))
+    return frames
+
+
+class _Delay:
+    """Decode times for an MP4 whose composition offsets may not be negative."""
+
+    def __init__(self, pts: timeline.Ticks, is_key: Any) -> None:
+        self.dts = timeline.decode_times(pts, is_key)
+        self.ticks = int((self.dts - pts).max())
+        self.dts = self.dts.tolist()
+
+
+def _reorder_delay(parts: Sequence[Path]) -> _Delay:
+    with open_joined(parts) as source:
+        video = source.streams.video[0]
+        rows = [(packet.pts, packet.is_keyframe) for packet in container.packets(source, video)]
+    return _Delay(
+        np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.bool_)
+    )
+
+
+__all__ = ["JoinedFiles", "open_joined", "poster_size", "write_mp4", "write_poster"]

@@ -1,0 +1,83 @@
+"""What a packaged video is: the files in its folder and what is known about them.
+
+What belongs here: the shape of the result. What does not: making it (`hls.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PLAYLIST_NAME = "index.m3u8"
+INIT_NAME = "init.mp4"
+POSTER_NAME = "poster.jpg"
+MP4_NAME = "video.mp4"
+
+
+def segment_name(sequence: int) -> str:
+    """`000000.m4s`, `000001.m4s`, …"""
+    return f"{sequence:06d}.m4s"
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file of the package: name in its folder, size, SHA-256 as hex."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedSegment:
+    """A media segment. Times are on the package's timeline, whose 0 is the first frame shown.
+
+    `start_ms` of the next segment is exactly `start_ms + duration_ms`; all durations add up to the
+    package's `duration_ms`.
+    """
+
+    name: str
+    start_ms: int
+    duration_ms: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedVod:
+    """A video as HLS fMP4 with poster and download, in `out_dir`.
+
+    `pts_origin` is the presentation time, in units of 1/90000 s, that the segments carry at media time 0.
+    `frame_rate` is frames a second (the mean where `is_variable_frame_rate`). `codecs` is the RFC 6381
+    string; `video_codec` and `audio_codec` are ffmpeg's names. `why` says what was changed and why, in
+    sentences for people; empty when every packet was copied. `notes` says what else was noticed (audio
+    track chosen, frames dropped before the first keyframe, …).
+    """
+
+    out_dir: Path
+    duration_ms: int
+    width: int
+    height: int
+    frame_rate: float
+    is_variable_frame_rate: bool
+    video_codec: str
+    audio_codec: str | None
+    codecs: str
+    was_video_transcoded: bool
+    was_audio_transcoded: bool
+    why: tuple[str, ...]
+    notes: tuple[str, ...]
+    pts_origin: int
+    init: PackagedFile
+    segments: tuple[PackagedSegment, ...]
+    poster: PackagedFile
+    mp4: PackagedFile
+    playlist_name: str = PLAYLIST_NAME
+
+    @property
+    def has_audio(self) -> bool:
+        return self.audio_codec is not None
+
+    @property
+    def was_transcoded(self) -> bool:
+        return self.was_video_transcoded or self.was_audio_transcoded
