@@ -11,6 +11,7 @@ from datetime import datetime
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, cast
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from ulid import ULID
 
 from aethex.lake.core import Lake, utc_now
-from aethex.lake.tables import EVENT_TABLES
+from aethex.lake.tables import EVENT_TABLES, payload_columns, payload_struct
 
 if TYPE_CHECKING:
     from aethex.store import Store
@@ -49,9 +50,9 @@ object."""
 def land(lake: Lake, table: pa.Table | pl.DataFrame, now: datetime | None = None) -> str:
     """Write rows of `LANDING_SCHEMA` as one new object; they are durable when this returns its key.
 
-    `now` (naive UTC) decides the key's folder. Raises ValueError when there are no rows, when a
-    column is missing, a required value is null or a kind has no table; StoreError when the store
-    refuses.
+    `now` (naive UTC) decides the key's folder. Raises ValueError when there are no rows, a column
+    is missing, a required value is null, a kind has no table, or a payload is no JSON object with
+    what its table requires; StoreError when the store refuses.
     """
     rows = _as_landed(table)
     key = landing_key(now or utc_now(), ULID())
@@ -90,7 +91,30 @@ def _as_landed(table: pa.Table | pl.DataFrame) -> pa.Table:
     kinds = {str(kind) for kind in pc.unique(arrow.column("kind")).to_pylist()}
     if unknown := kinds - EVENT_TABLES.keys():
         raise ValueError(f"cannot land events of kind {sorted(unknown)}: no table is theirs")
-    return arrow.cast(LANDING_SCHEMA)
+    landed = arrow.cast(LANDING_SCHEMA)
+    _check_payloads(landed, kinds)
+    return landed
+
+
+def _check_payloads(landed: pa.Table, kinds: set[str]) -> None:
+    """Refuse what could not be published later: no JSON object, or a required value missing."""
+    with duckdb.connect(":memory:") as connection:
+        connection.register("landed", landed)
+        for kind in kinds:
+            table = EVENT_TABLES[kind]
+            required = [column.name for column in payload_columns(table) if column.required]
+            lacking = " OR ".join(f"carried.{name} IS NULL" for name in required) or "false"
+            bad = connection.execute(
+                "SELECT payload FROM (SELECT payload, "
+                f"CASE WHEN json_valid(payload) THEN {payload_struct(table)} END AS carried "
+                f"FROM landed WHERE kind = $kind) WHERE carried IS NULL OR {lacking} LIMIT 1",
+                {"kind": kind},
+            ).fetchone()
+            if bad:
+                raise ValueError(
+                    f"cannot land a {kind} whose payload is no JSON object with {required}: "
+                    f"{bad[0][:200]}"
+                )
 
 
 def _to_parquet(rows: pa.Table) -> bytes:

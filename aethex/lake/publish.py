@@ -33,7 +33,7 @@ from pyiceberg.exceptions import (
 )
 
 from aethex.lake.core import Lake, utc_now
-from aethex.lake.tables import EVENT_COLUMNS, EVENT_TABLES, Table, payload_columns
+from aethex.lake.tables import EVENT_COLUMNS, EVENT_TABLES, Table, payload_columns, payload_struct
 from aethex.lake.windows import (
     PublishedWindow,
     Window,
@@ -189,7 +189,8 @@ def _rows(lake: Lake, connection: DuckDBPyConnection, table: Table, kind: str, n
     """rows(n) of one table: each event once, without those of earlier windows, sorted as the table
     is."""
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE candidates AS SELECT * FROM landed WHERE kind = $kind "
+        "CREATE OR REPLACE TEMP TABLE candidates AS "
+        f"SELECT *, {payload_struct(table)} AS carried FROM landed WHERE kind = $kind "
         "QUALIFY row_number() OVER "
         "(PARTITION BY event_id ORDER BY received_at, file, file_row_number) = 1",
         {"kind": kind},
@@ -204,17 +205,12 @@ def _rows(lake: Lake, connection: DuckDBPyConnection, table: Table, kind: str, n
 
 
 def _select_list(table: Table, n: int) -> str:
-    """The table's columns from a landed event: the common ones as they are, the rest from its
-    payload."""
+    """The table's columns from an event: the common ones as they are, the rest from its payload."""
     common = [
         f"{n}::BIGINT AS landing_window" if c.name == "landing_window" else c.name
         for c in EVENT_COLUMNS
     ]
-    carried = [
-        f"TRY_CAST(json_extract_string(payload, '$.{column.name}') AS {column.duckdb_type}) "
-        f"AS {column.name}"
-        for column in payload_columns(table)
-    ]
+    carried = [f"carried.{column.name}" for column in payload_columns(table)]
     return ", ".join([*common, *carried])
 
 

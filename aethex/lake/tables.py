@@ -9,6 +9,7 @@ zone.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -271,6 +272,13 @@ def payload_columns(table: Table) -> tuple[Column, ...]:
     """The columns that a landed event carries in its payload: all but the common ones."""
     common = {column.name for column in EVENT_COLUMNS}
     return tuple(column for column in table.columns if column.name not in common)
+
+
+def payload_struct(table: Table) -> str:
+    """SQL that reads a landed event's `payload` as a struct of those columns, null where it lacks
+    one; a payload that is no JSON fails."""
+    structure = {column.name: column.duckdb_type for column in payload_columns(table)}
+    return f"from_json(payload, '{json.dumps(structure)}')"
 
 
 # --- dimensions -----------------------------------------------------------------------------------

@@ -32,11 +32,19 @@ if TYPE_CHECKING:
 
 PREFIX = "lake/windows/"
 HEAD_KEY = f"{PREFIX}head.json"
+CHEAP_WINDOWS = 300
+CHEAP_OBJECTS = 20_000
+"""Up to so many windows and objects, every look goes through all of landing: a second on R2."""
+
 LOOK_BACK = timedelta(days=1)
-"""How much older than the last window an object's key may be to be found by every look."""
+"""Beyond that, a look goes through the objects whose keys are at most this much older than the
+last window's watermark."""
+
 FULL_LOOK_EVERY = timedelta(days=1)
-"""How often all of landing is looked through, for objects with older keys than that."""
+"""Beyond that, how often all of landing is looked through, for objects with still older keys."""
+
 _MARKER_SUFFIX = ".published.json"
+_NEVER = datetime.fromisoformat("1970-01-01")
 _READERS = 16
 
 
@@ -55,6 +63,7 @@ class Window:
 
     `watermark`: what landed before it is in this window or an earlier one, but for late objects.
     `fully_looked_at`: when all of landing was last looked through for objects that no window has.
+    `objects_so_far`: objects in all windows up to this one.
     """
 
     n: int
@@ -62,6 +71,7 @@ class Window:
     created_at: datetime
     watermark: datetime
     fully_looked_at: datetime
+    objects_so_far: int
 
     @property
     def rows(self) -> int:
@@ -135,6 +145,7 @@ def read_window(store: Store, n: int) -> Window | None:
         created_at=_parse_time(raw["created_at"]),
         watermark=_parse_time(raw["watermark"]),
         fully_looked_at=_parse_time(raw["fully_looked_at"]),
+        objects_so_far=raw["objects_so_far"],
     )
 
 
@@ -168,7 +179,7 @@ def mark_published(store: Store, marker: PublishedWindow) -> PublishedWindow:
 
 def _cut(lake: Lake, previous: Window | None, n: int, now: datetime) -> Window | None:
     """A window of objects that no window up to `previous` has; None when there are none."""
-    is_full_look = previous is None or now - previous.fully_looked_at >= FULL_LOOK_EVERY
+    is_full_look = previous is None or _is_full_look_due(previous, now)
     since = None if previous is None or is_full_look else previous.watermark - LOOK_BACK
     due = _due_objects(lake.store, previous, since)
     objects, is_all = _take(lake.store, due, lake.settings.window_max_rows)
@@ -181,7 +192,13 @@ def _cut(lake: Lake, previous: Window | None, n: int, now: datetime) -> Window |
         watermark=_watermark(previous, objects, now, is_all=is_all),
         # a window that is full leaves objects behind that only the same look would find again
         fully_looked_at=now if is_full_look and is_all else _looked_at(previous),
+        objects_so_far=len(objects) + (previous.objects_so_far if previous else 0),
     )
+
+
+def _is_full_look_due(previous: Window, now: datetime) -> bool:
+    is_cheap = previous.n <= CHEAP_WINDOWS and previous.objects_so_far <= CHEAP_OBJECTS
+    return is_cheap or now - previous.fully_looked_at >= FULL_LOOK_EVERY
 
 
 def _due_objects(
@@ -249,17 +266,17 @@ def _watermark(
     window."""
     if is_all:
         return now
-    last = objects[-1].key.removeprefix(LANDING_PREFIX).rpartition("/")[0]
+    parts = objects[-1].key.split("/")
     try:
-        reached = datetime.strptime(last, "%Y/%m/%d/%H")  # noqa: DTZ007 (naive UTC, as everywhere here)
-    except ValueError:
+        reached = datetime.fromisoformat(f"{'-'.join(parts[1:4])}T{parts[4]}")
+    except (ValueError, IndexError):
         reached = now
-    floor = previous.watermark if previous else reached
-    return max(floor, min(reached, now)) if previous else min(reached, now)
+    reached = min(reached, now)
+    return max(previous.watermark, reached) if previous else reached
 
 
 def _looked_at(previous: Window | None) -> datetime:
-    return previous.fully_looked_at if previous else datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC)
+    return previous.fully_looked_at if previous else _NEVER
 
 
 # --- keys and JSON --------------------------------------------------------------------------------
