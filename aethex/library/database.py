@@ -54,7 +54,8 @@ def open_engine(settings: Settings, *, has_limits: bool = True) -> Engine:
     )
 
     def name_the_address(context: ExceptionContext) -> None:
-        if context.connection is None and context.sqlalchemy_exception is not None:
+        # A failed pre-ping is no error yet: the pool connects anew.
+        if context.connection is None and not context.is_pre_ping:
             raise unreachable(url, context.original_exception) from context.original_exception
 
     event.listen(engine, "handle_error", name_the_address)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from aethex.library.models import Vod, VodRun, VodSegment
@@ -28,18 +28,22 @@ class RunSpan:
 
 def newest_vods(s: Session, limit: int) -> Sequence[Vod]:
     """The newest VODs that everybody may see, of all channels, the newest first."""
-    newest = select(Vod).where(*is_listed()).order_by(Vod.created_at.desc(), Vod.id.desc())
-    return s.scalars(newest.limit(limit)).all()
+    return s.scalars(newest_first().limit(limit)).all()
+
+
+def newest_first() -> Select[Vod]:
+    """The query behind `newest_vods`, without its limit."""
+    return select(Vod).where(is_listed()).order_by(Vod.created_at.desc(), Vod.id.desc())
 
 
 def count_vods(s: Session, channel_ids: Iterable[str]) -> dict[str, int]:
     """How many VODs that everybody may see each channel has; channels without are left out."""
     counted = (
         select(Vod.channel_id, func.count())
-        .where(Vod.channel_id.in_(list(channel_ids)), *is_listed())
+        .where(Vod.channel_id.in_(list(channel_ids)), is_listed())
         .group_by(Vod.channel_id)
     )
-    return dict(s.execute(counted).tuples().all())
+    return dict(s.execute(counted).all())
 
 
 def run_spans(s: Session, vod_id: str) -> list[RunSpan]:

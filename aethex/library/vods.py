@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue, NotInLibrary
@@ -94,7 +94,7 @@ def get(s: Session, vod_id: str) -> Vod | None:
 
 def get_listed(s: Session, vod_id: str) -> Vod | None:
     """The VOD of this id if everybody may see it: ready, public and not deleted."""
-    return s.scalars(select(Vod).where(Vod.id == vod_id, *is_listed())).one_or_none()
+    return s.scalars(select(Vod).where(Vod.id == vod_id, is_listed())).one_or_none()
 
 
 def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int = 24) -> Page[Vod]:
@@ -102,21 +102,21 @@ def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int 
 
     Raises InvalidValue for a page out of bounds.
     """
-    query = (
-        select(Vod)
-        .where(Vod.channel_id == channel_id, *is_listed())
-        .order_by(Vod.created_at.desc(), Vod.id.desc())
-        .offset(offset_of(page, per_page))
-        .limit(per_page)
-    )
+    query = newest_first(channel_id).offset(offset_of(page, per_page)).limit(per_page)
     count = select(func.count()).select_from(Vod)
-    total = s.scalar(count.where(Vod.channel_id == channel_id, *is_listed())) or 0
+    total = s.scalar(count.where(Vod.channel_id == channel_id, is_listed())) or 0
     return Page(s.scalars(query).all(), total)
+
+
+def newest_first(channel_id: str) -> Select[Vod]:
+    """The query behind `list_channel_vods`, before paging."""
+    listed = select(Vod).where(Vod.channel_id == channel_id, is_listed())
+    return listed.order_by(Vod.created_at.desc(), Vod.id.desc())
 
 
 def list_stream_vods(s: Session, stream_id: str) -> Sequence[Vod]:
     """A stream's VODs that everybody may see, the newest first."""
-    query = select(Vod).where(Vod.stream_id == stream_id, *is_listed())
+    query = select(Vod).where(Vod.stream_id == stream_id, is_listed())
     return s.scalars(query.order_by(Vod.created_at.desc(), Vod.id.desc())).all()
 
 
@@ -195,9 +195,12 @@ def _existing(s: Session, vod_id: str) -> Vod:
     return vod
 
 
-def is_listed() -> tuple[ColumnElement[bool], ...]:
-    """What the index `ix_vods_listed` covers; write it in no other way."""
-    return (Vod.status == "ready", Vod.is_public.is_(True), Vod.deleted_at.is_(None))
+def is_listed() -> ColumnElement[bool]:
+    """Whether everybody may see a VOD: the very condition of the `ix_vods_…` indexes.
+
+    `is_public` stands alone because Postgres does not match `is_public is true` with the indexes.
+    """
+    return and_(Vod.status == "ready", Vod.is_public, Vod.deleted_at.is_(None))
 
 
 def _check_parts(new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]) -> None:

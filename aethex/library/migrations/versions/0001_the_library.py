@@ -56,7 +56,7 @@ def _people_and_channels() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "username ~ '^[a-z0-9][a-z0-9_-]{1,39}$'", name="ck_users_username_form"
+            "username ~ '^[a-z0-9][a-z0-9_-]{1,39}$'", name=op.f("ck_users_username_form")
         ),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("username", name="uq_users_username"),
@@ -75,7 +75,7 @@ def _people_and_channels() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "username ~ '^[a-z0-9][a-z0-9_-]{1,39}$'", name="ck_channels_username_form"
+            "username ~ '^[a-z0-9][a-z0-9_-]{1,39}$'", name=op.f("ck_channels_username_form")
         ),
         sa.ForeignKeyConstraint(
             ["owner_id"], ["users.id"], name="fk_channels_owner_id", ondelete="SET NULL"
@@ -122,18 +122,18 @@ def _streams() -> None:
             nullable=False,
         ),
         sa.CheckConstraint(
-            "status <> 'ended' or ended_at is not null", name="ck_streams_ended_has_end"
+            "status <> 'ended' or ended_at is not null", name=op.f("ck_streams_ended_has_end")
         ),
         sa.CheckConstraint(
             "status <> 'live' or (started_at is not null and ended_at is null)",
-            name="ck_streams_live_is_open",
+            name=op.f("ck_streams_live_is_open"),
         ),
         sa.CheckConstraint(
-            "status in ('scheduled', 'live', 'ended')", name="ck_streams_status_known"
+            "status in ('scheduled', 'live', 'ended')", name=op.f("ck_streams_status_known")
         ),
-        sa.CheckConstraint("ended_at >= started_at", name="ck_streams_ends_after_start"),
+        sa.CheckConstraint("ended_at >= started_at", name=op.f("ck_streams_ends_after_start")),
         sa.CheckConstraint(
-            "ended_at is null or started_at is not null", name="ck_streams_end_has_start"
+            "ended_at is null or started_at is not null", name=op.f("ck_streams_end_has_start")
         ),
         sa.ForeignKeyConstraint(
             ["category_id"], ["categories.id"], name="fk_streams_category_id", ondelete="SET NULL"
@@ -156,8 +156,10 @@ def _streams() -> None:
         sa.Column("category_id", sa.Text(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("ended_at >= started_at", name="ck_stream_segments_ends_after_start"),
-        sa.CheckConstraint("position >= 0", name="ck_stream_segments_position_counts"),
+        sa.CheckConstraint(
+            "ended_at >= started_at", name=op.f("ck_stream_segments_ends_after_start")
+        ),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_stream_segments_position_counts")),
         sa.ForeignKeyConstraint(
             ["category_id"],
             ["categories.id"],
@@ -210,16 +212,16 @@ def _vods() -> None:
         sa.CheckConstraint(
             "status <> 'ready' or (duration_ms is not null and size_bytes is not null"
             " and playlist_key is not null)",
-            name="ck_vods_ready_is_playable",
+            name=op.f("ck_vods_ready_is_playable"),
         ),
         sa.CheckConstraint(
-            "status in ('processing', 'ready', 'failed')", name="ck_vods_status_known"
+            "status in ('processing', 'ready', 'failed')", name=op.f("ck_vods_status_known")
         ),
-        sa.CheckConstraint("duration_ms >= 0", name="ck_vods_duration_counts"),
-        sa.CheckConstraint("frame_rate > 0", name="ck_vods_frames_move"),
-        sa.CheckConstraint("mp4_bytes >= 0", name="ck_vods_mp4_counts"),
-        sa.CheckConstraint("size_bytes >= 0", name="ck_vods_size_counts"),
-        sa.CheckConstraint("width > 0 and height > 0", name="ck_vods_picture_has_area"),
+        sa.CheckConstraint("duration_ms >= 0", name=op.f("ck_vods_duration_counts")),
+        sa.CheckConstraint("frame_rate > 0", name=op.f("ck_vods_frames_move")),
+        sa.CheckConstraint("mp4_bytes >= 0", name=op.f("ck_vods_mp4_counts")),
+        sa.CheckConstraint("size_bytes >= 0", name=op.f("ck_vods_size_counts")),
+        sa.CheckConstraint("width > 0 and height > 0", name=op.f("ck_vods_picture_has_area")),
         sa.ForeignKeyConstraint(
             ["stream_id", "channel_id"],
             ["streams.id", "streams.channel_id"],
@@ -256,9 +258,11 @@ def _vod_objects() -> None:
         sa.Column("init_key", sa.Text(), nullable=False),
         sa.Column("init_bytes", sa.BigInteger(), nullable=False),
         sa.Column("init_sha256", sa.Text(), nullable=False),
-        sa.CheckConstraint("init_sha256 ~ '^[0-9a-f]{64}$'", name="ck_vod_runs_init_sha256_form"),
-        sa.CheckConstraint("init_bytes > 0", name="ck_vod_runs_init_has_bytes"),
-        sa.CheckConstraint("position >= 0", name="ck_vod_runs_position_counts"),
+        sa.CheckConstraint(
+            "init_sha256 ~ '^[0-9a-f]{64}$'", name=op.f("ck_vod_runs_init_sha256_form")
+        ),
+        sa.CheckConstraint("init_bytes > 0", name=op.f("ck_vod_runs_init_has_bytes")),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_vod_runs_position_counts")),
         sa.ForeignKeyConstraint(
             ["vod_id"], ["vods.id"], name="fk_vod_runs_vod_id", ondelete="CASCADE"
         ),
@@ -274,11 +278,11 @@ def _vod_objects() -> None:
         sa.Column("duration_ms", sa.BigInteger(), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
-        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="ck_vod_segments_sha256_form"),
-        sa.CheckConstraint("bytes > 0", name="ck_vod_segments_has_bytes"),
-        sa.CheckConstraint("duration_ms >= 0", name="ck_vod_segments_duration_counts"),
-        sa.CheckConstraint("sequence >= 0", name="ck_vod_segments_sequence_counts"),
-        sa.CheckConstraint("start_ms >= 0", name="ck_vod_segments_start_counts"),
+        sa.CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name=op.f("ck_vod_segments_sha256_form")),
+        sa.CheckConstraint("bytes > 0", name=op.f("ck_vod_segments_has_bytes")),
+        sa.CheckConstraint("duration_ms >= 0", name=op.f("ck_vod_segments_duration_counts")),
+        sa.CheckConstraint("sequence >= 0", name=op.f("ck_vod_segments_sequence_counts")),
+        sa.CheckConstraint("start_ms >= 0", name=op.f("ck_vod_segments_start_counts")),
         sa.ForeignKeyConstraint(
             ["run_id"], ["vod_runs.id"], name="fk_vod_segments_run_id", ondelete="CASCADE"
         ),
