@@ -67,7 +67,7 @@ class ChannelListItem:
 class StreamSummary:
     """One stream with its whole audience.
 
-    ended_at: while `is_final` is false (no end known yet), one minute after the newest sample.
+    ended_at: while `is_final` is false (no end known yet), about a minute after the newest sample.
     viewer_source: `snapshot`, or None where the stream has no samples.
     """
 

@@ -30,6 +30,7 @@ and `due_days`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,6 +71,7 @@ class Model:
     """One mart table: how it is computed, from what, and what its columns mean.
 
     parameter: name of the query's `$parameter`, the day that a run computes and replaces.
+    fingerprint: changes when its query or its columns do, which makes all its days due.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Model:
     reads: dict[str, Selection]
     checks: tuple[Check, ...]
     sql: str
+    fingerprint: str
 
     @property
     def partition_column(self) -> str:
@@ -172,6 +175,7 @@ def _load(folder: Path) -> Model:
         partition=(Partition(column),),
         sort=tuple(key),
     )
+    sql = _query(folder / "query.sql", document, partition.text("parameter"))
     return Model(
         name=folder.name,
         folder=folder,
@@ -182,8 +186,15 @@ def _load(folder: Path) -> Model:
         parameter=partition.text("parameter"),
         reads=_reads(document.section("reads")),
         checks=tuple(_check(section) for section in document.sections("checks")),
-        sql=_query(folder / "query.sql", document, partition.text("parameter")),
+        sql=sql,
+        fingerprint=_fingerprint(sql, table),
     )
+
+
+def _fingerprint(sql: str, table: Table) -> str:
+    """Of what decides the rows: the query, names and types; descriptions do not."""
+    columns = ", ".join(f"{column.name} {column.type}" for column in table.columns)
+    return hashlib.sha256(f"{columns}\n{sql}".encode()).hexdigest()[:16]
 
 
 def _columns(section: Section) -> tuple[Column, ...]:

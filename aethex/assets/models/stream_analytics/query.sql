@@ -38,7 +38,11 @@ measured AS (
         s.stream_id,
         s.channel_id,
         s.started_at,
-        coalesce(s.ended_at, t.last_at + INTERVAL '60' SECOND) AS ended_at,
+        -- the end that stream_samples takes for a stream without one
+        coalesce(
+            s.ended_at,
+            least(t.last_at + INTERVAL '60' SECOND, date_trunc('day', t.last_at) + INTERVAL '1' DAY)
+        ) AS ended_at,
         s.ended_at IS NOT NULL AS is_final,
         t.peak_viewers,
         t.peak_at,

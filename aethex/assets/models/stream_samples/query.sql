@@ -42,10 +42,17 @@ instants AS (
     GROUP BY stream_day, stream_id, channel_id, ended_at, sampled_at
 ),
 ends AS (
-    -- A stream without an end yet is taken to last one minute beyond its newest sample.
+    -- A stream without an end yet is taken to last one minute beyond its newest sample, but not into the
+    -- next day, so that a day changes only when a sample of it does. stream_analytics says the same.
     SELECT
         stream_id,
-        coalesce(max(ended_at), max(sampled_at) + INTERVAL '60' SECOND) AS ended_at
+        coalesce(
+            max(ended_at),
+            least(
+                max(sampled_at) + INTERVAL '60' SECOND,
+                date_trunc('day', max(sampled_at)) + INTERVAL '1' DAY
+            )
+        ) AS ended_at
     FROM instants
     GROUP BY stream_id
 ),
