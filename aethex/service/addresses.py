@@ -1,0 +1,47 @@
+"""Addresses of a VOD's media: signed paths under `/media/`.
+
+What belongs here: from a VOD's store keys to the paths that players read. What does not: signing
+(`media_tokens.py`) and serving (`media.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aethex.library.models import Vod
+from aethex.service.media_tokens import MediaTokens
+from aethex.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPaths:
+    """Paths of one VOD's media on this service; None where the VOD has no such object."""
+
+    poster: str | None
+    hls: str | None
+    mp4: str | None
+
+
+def media_paths(tokens: MediaTokens, vod: Vod) -> MediaPaths:
+    """Signed paths, the same for hours, good for the VOD's length and six hours more."""
+    prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
+    token = tokens.issue(
+        vod_id=vod.id, prefix=prefix, duration_seconds=(vod.duration_ms or 0) / 1000
+    )
+
+    def path(key: str | None) -> str | None:
+        if key is None or not key.startswith(prefix):
+            return None
+        return f"/media/{token}/{key.removeprefix(prefix)}"
+
+    return MediaPaths(path(vod.poster_key), path(vod.playlist_key), path(vod.mp4_key))
+
+
+def dashboards_url(settings: Settings) -> str:
+    """Where the dashboards are: the service's host with the dashboards' port."""
+    public = urlsplit(settings.effective_public_url)
+    host = public.hostname or "localhost"
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{public.scheme}://{host}:{settings.dashboards_port}"

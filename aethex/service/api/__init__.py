@@ -1,0 +1,9 @@
+"""The JSON API. One file per noun; `schemas.py` and `measures.py` hold the shapes of answers."""
+
+from fastapi import APIRouter
+
+from aethex.service.api import analytics, channels, vods
+
+router = APIRouter(prefix="/api")
+for _noun in (channels, vods, analytics):
+    router.include_router(_noun.router)

@@ -1,0 +1,55 @@
+"""`/api/vods/{id}` and the shape of a VOD."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from aethex.library import Vod, vods
+from aethex.library.ids import is_id
+from aethex.service.addresses import media_paths
+from aethex.service.api.schemas import VodId, VodOut
+from aethex.service.problems import documented_problems, not_found
+from aethex.service.resources import Resources, resources_of
+
+router = APIRouter(tags=["vods"])
+
+
+@router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 503))
+def read_vod(request: Request, vod_id: VodId) -> VodOut:
+    """A public VOD that can be played. Others are as if they were not there."""
+    resources = resources_of(request)
+    with resources.library.session() as session:
+        vod = vods.get_listed(session, vod_id) if is_id("vod", vod_id) else None
+    if vod is None:
+        raise not_found("VOD", vod_id)
+    return vod_out(vod, resources)
+
+
+def vod_out(vod: Vod, resources: Resources) -> VodOut:
+    """A library row as the API answers it, with absolute media addresses."""
+    base = resources.settings.effective_public_url
+    paths = media_paths(resources.tokens, vod)
+
+    def absolute(path: str | None) -> str | None:
+        return f"{base}{path}" if path else None
+
+    return VodOut(
+        id=vod.id,
+        stream_id=vod.stream_id,
+        channel_id=vod.channel_id,
+        title=vod.title,
+        description=vod.description,
+        poster_url=absolute(paths.poster),
+        hls_url=absolute(paths.hls),
+        mp4_url=absolute(paths.mp4),
+        duration_seconds=None if vod.duration_ms is None else vod.duration_ms / 1000,
+        size_bytes=vod.size_bytes,
+        width=vod.width,
+        height=vod.height,
+        views=None,
+        likes=None,
+        clips=None,
+        is_public=vod.is_public,
+        deleted_at=vod.deleted_at,
+        created_at=vod.created_at,
+    )

@@ -1,0 +1,74 @@
+"""The FastAPI application: parts, routes, errors and headers put together.
+
+What belongs here: `create_app` and what concerns every request. What does not: any route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from aethex.service import api, health, media, pages, static_files
+from aethex.service.headers import SecurityHeaders
+from aethex.service.openapi import complete_openapi
+from aethex.service.pages.errors import error_page, wants_page
+from aethex.service.problems import Problem, as_problem, problem_response
+from aethex.service.resources import open_resources
+from aethex.settings import Settings, get_settings
+
+_DESCRIPTION = """\
+VODs and numbers of live streams. JSON is snake_case, times are ISO 8601 in UTC, lists are
+`{items, page, pages, total}`, and errors are `application/problem+json` (RFC 9457).
+What every number means: docs/metrics.md. `null` means "not measured", never zero.
+"""
+
+
+def create() -> FastAPI:
+    """The service of this environment: `uvicorn --factory aethex.service.app:create`."""
+    return create_app(get_settings())
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service for these settings. Opens nothing before it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opening = open_resources(settings)
+        app.state.resources = await anyio.to_thread.run_sync(opening.__enter__)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(opening.__exit__, None, None, None)
+
+    app = FastAPI(
+        title="AeThex Creator Tools",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # its page loads scripts from elsewhere; docs/api.md says the same
+        redoc_url=None,
+    )
+    for router in (health.router, api.router, media.router, static_files.router, pages.router):
+        app.include_router(router)
+    for kind in (Problem, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _answer_error)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
+    app.add_middleware(SecurityHeaders, is_https=settings.effective_public_url.startswith("https:"))
+    complete_openapi(app)
+    return app
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """The one way in which errors leave: a page for people, problem+json for programs."""
+    problem = as_problem(error)
+    if wants_page(request):
+        return error_page(request, problem)
+    return problem_response(problem, request)

@@ -1,0 +1,63 @@
+"""Headers that every answer carries, and the content security policy of pages.
+
+What belongs here: one ASGI middleware, and the policies. What does not: caching, CORS of media.
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# Scripts only from our own files, nothing inline. hls.js feeds the video through blob: addresses
+# and runs its worker from one. media-chrome puts <style> elements in its shadow roots, so the
+# player's page alone allows inline styles.
+_COMMON = (
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "script-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'"
+)
+PAGE_POLICY = f"{_COMMON}; style-src 'self'"
+PLAYER_POLICY = (
+    f"{_COMMON}; style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob:"
+)
+_BARE_POLICY = "default-src 'none'; frame-ancestors 'none'"
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+}
+
+
+class SecurityHeaders:
+    """Adds headers that an answer does not set itself; weakens entity tags of compressed ones."""
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+        self.app = app
+        self.always = dict(_ALWAYS)
+        if is_https:
+            self.always["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self.always.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Content-Security-Policy", _BARE_POLICY)
+                _weaken_tag_of_compressed(headers)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def _weaken_tag_of_compressed(headers: MutableHeaders) -> None:
+    """A strong tag names exact bytes, which compression changes (RFC 9110, section 8.8.3)."""
+    tag = headers.get("etag", "")
+    if "content-encoding" in headers and tag.startswith('"'):
+        headers["etag"] = f"W/{tag}"

@@ -1,0 +1,167 @@
+"""Tokens in media addresses: who may read which objects until when, provable without a database.
+
+What belongs here: making and reading tokens, and the key that signs them. What does not: whether
+the VOD still exists and is public; `media.py` asks that on each request.
+
+A token is `base64url(payload ‖ HMAC-SHA256(key, payload))` without padding. The payload is the
+ASCII text `1|audience|expiry|vod_id|prefix`, expiry in seconds since 1970. A CDN worker in front of
+the store can verify the same token with the same key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import math
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aethex.settings import Settings
+
+AUDIENCE_PUBLIC = "public"
+
+GRACE_SECONDS = 6 * 3600
+"""How long a token outlives the video it opens: a viewer may pause for hours."""
+
+ROUNDING_SECONDS = 6 * 3600
+"""Expiries are rounded up to this, so that an address stays the same for hours, for caches."""
+
+_VERSION = "1"
+_MAC_BYTES = hashlib.sha256().digest_size
+_MAX_TOKEN_CHARACTERS = 512
+_KEY_FILE = "media_secret"
+_ID = re.compile(r"[a-z]+_[0-9A-Za-z]{1,40}")
+_PREFIX = re.compile(r"vods/[A-Za-z0-9_]+/[A-Za-z0-9_]+/")
+
+
+class BadToken(Exception):
+    """A token that is not ours, was changed, or is over. `reason`: `invalid` or `expired`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows: reading the VOD's objects under `prefix`, before `expires_at`."""
+
+    vod_id: str
+    prefix: str
+    audience: str
+    expires_at: datetime
+
+
+class MediaTokens:
+    """Makes and reads tokens with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < 16:
+            raise ValueError(
+                "AETHEX_MEDIA_SECRET has fewer than 16 bytes: give a longer one, or none to have "
+                "one made."
+            )
+        self._key = key
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> MediaTokens:
+        """Tokens with the settings' key, or the one kept in the data folder (made if absent)."""
+        if settings.media_secret is not None:
+            return cls(settings.media_secret.get_secret_value().encode())
+        return cls(_kept_key(settings.data_dir / _KEY_FILE))
+
+    def issue(
+        self,
+        *,
+        vod_id: str,
+        prefix: str,
+        duration_seconds: float,
+        audience: str = AUDIENCE_PUBLIC,
+        now: float | None = None,
+    ) -> str:
+        """A token for the VOD's objects, valid for its duration and at least six hours more.
+
+        `prefix` is the folder of the stream's objects in the store, `vods/<channel>/<stream>/`.
+        Raises ValueError for ids and prefixes that the store's layout cannot hold.
+        """
+        if not _ID.fullmatch(vod_id) or not _PREFIX.fullmatch(prefix):
+            raise ValueError(f"no media address for {vod_id!r} under {prefix!r}")
+        started = time.time() if now is None else now
+        wanted = started + max(duration_seconds, 0) + GRACE_SECONDS
+        expiry = math.ceil(wanted / ROUNDING_SECONDS) * ROUNDING_SECONDS
+        payload = f"{_VERSION}|{audience}|{expiry}|{vod_id}|{prefix}".encode("ascii")
+        return _encode(payload + self._mac(payload))
+
+    def read(self, token: str, *, now: float | None = None) -> Grant:
+        """What the token allows. Raises BadToken when it is not ours, was changed, or is over."""
+        blob = _decode(token)
+        payload, mac = blob[:-_MAC_BYTES], blob[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(payload)):
+            raise BadToken("invalid")
+        # Signed by us from here on, so the shape is right unless the format changed.
+        version, audience, expiry, vod_id, prefix = payload.decode("ascii").split("|")
+        if version != _VERSION:
+            raise BadToken("invalid")
+        if int(expiry) <= (time.time() if now is None else now):
+            raise BadToken("expired")
+        return Grant(vod_id, prefix, audience, datetime.fromtimestamp(int(expiry), UTC))
+
+    def _mac(self, payload: bytes) -> bytes:
+        return hmac.new(self._key, payload, hashlib.sha256).digest()
+
+
+def _encode(blob: bytes) -> str:
+    return base64.urlsafe_b64encode(blob).rstrip(b"=").decode("ascii")
+
+
+def _decode(token: str) -> bytes:
+    """The token's bytes. Only the canonical spelling counts: base64 has others for the same."""
+    if not token.isascii() or len(token) > _MAX_TOKEN_CHARACTERS:
+        raise BadToken("invalid")
+    try:
+        blob = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except (binascii.Error, ValueError):
+        raise BadToken("invalid") from None
+    if len(blob) <= _MAC_BYTES or _encode(blob) != token:
+        raise BadToken("invalid")
+    return blob
+
+
+def _kept_key(path: Path) -> bytes:
+    """The key kept in `path`; made once when absent, also when several processes start at once.
+
+    The key is written to a file of its own first and then linked into place: the first link wins,
+    and nobody ever reads half a key.
+    """
+    try:
+        return _read_key(path)
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mine = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(mine, path)
+    finally:
+        mine.unlink()
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> bytes:
+    key = path.read_text().strip()
+    if not key:
+        raise ValueError(f"{path} is empty; delete it to have a new media key made.")
+    return key.encode()

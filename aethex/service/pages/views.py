@@ -1,0 +1,114 @@
+"""What the templates show, made from library rows: plain values, already worded.
+
+What belongs here: frozen dataclasses and making them. What does not: queries (`aethex.library`),
+HTML.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from aethex.library import Channel, Stream, Vod
+from aethex.service.addresses import media_paths
+from aethex.service.api.schemas import utc_text
+from aethex.service.media_tokens import MediaTokens
+from aethex.service.pages.wording import (
+    count_text,
+    date_text,
+    duration_text,
+    exact_date_text,
+    picture_text,
+    size_text,
+)
+
+_TINTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelView:
+    """A channel on a page."""
+
+    id: str
+    username: str
+    title: str
+    description: str
+    path: str
+    letter: str
+    tint: int
+    vods_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VodView:
+    """A VOD on a page. Texts that are None are not known and not shown."""
+
+    id: str
+    title: str
+    description: str
+    path: str
+    channel: ChannelView
+    poster_path: str | None
+    hls_path: str | None
+    mp4_path: str | None
+    width: int | None
+    height: int | None
+    frame_rate: float | None
+    duration_text: str | None
+    picture_text: str | None
+    size_text: str | None
+    mp4_size_text: str | None
+    date_text: str
+    date_exact: str
+    date_iso: str
+    facts_text: str
+    summary_text: str
+
+
+def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
+    """A channel with how many public VODs it has. Its colour follows from its name."""
+    title = channel.title or channel.username
+    letters = [character for character in title if character.isalnum()]
+    return ChannelView(
+        id=channel.id,
+        username=channel.username,
+        title=title,
+        description=channel.description,
+        path=f"/channel/{channel.username}/vods",
+        letter=(letters or [channel.username])[0],
+        tint=zlib.crc32(channel.username.encode()) % _TINTS + 1,
+        vods_text=count_text(vods, "VOD", "VODs"),
+    )
+
+
+def vod_view(vod: Vod, stream: Stream | None, channel: ChannelView, tokens: MediaTokens) -> VodView:
+    """A VOD. Its date is the stream's start, or when the VOD was made where that is unknown."""
+    paths = media_paths(tokens, vod)
+    at = (stream.started_at if stream else None) or vod.created_at
+    length, picture = (
+        duration_text(vod.duration_ms),
+        picture_text(vod.width, vod.height, vod.frame_rate),
+    )
+    facts = " · ".join(filter(None, (date_text(at), length)))
+    return VodView(
+        id=vod.id,
+        title=vod.title,
+        description=vod.description,
+        path=f"/vods/{vod.id}",
+        channel=channel,
+        poster_path=paths.poster,
+        hls_path=paths.hls,
+        mp4_path=paths.mp4,
+        width=vod.width,
+        height=vod.height,
+        frame_rate=vod.frame_rate,
+        duration_text=length,
+        picture_text=picture,
+        size_text=size_text(vod.size_bytes),
+        mp4_size_text=size_text(vod.mp4_bytes),
+        date_text=date_text(at),
+        date_exact=exact_date_text(at),
+        date_iso=utc_text(at),
+        facts_text=facts,
+        summary_text=vod.description or f"{channel.title} · {facts}",
+    )

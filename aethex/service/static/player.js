@@ -1,0 +1,155 @@
+// The player of a VOD page: picks how to play (HLS by hls.js, the browser's own HLS, or the MP4), shows what
+// goes wrong, and starts where ?t= says. Keys are in keys.js. Works on the elements that the page has already.
+
+import { showAudience } from "./audience.js";
+import { listenToKeys } from "./keys.js";
+
+const RETRIES = 3;
+const RETRY_MS = 1500;
+
+const player = document.getElementById("player");
+const video = player.querySelector("video[slot=media]");
+const note = document.getElementById("player-note");
+const fault = document.getElementById("player-fault");
+
+let hls = null;
+let networkFailures = 0;
+let mediaFailures = 0;
+let noteTimer = 0;
+
+function showNote(text) {
+  note.textContent = text;
+  note.toggleAttribute("data-shown", true);
+  clearTimeout(noteTimer);
+  noteTimer = setTimeout(() => note.toggleAttribute("data-shown", false), 900);
+}
+
+function showFault(title, detail) {
+  document.getElementById("player-fault-title").textContent = title;
+  document.getElementById("player-fault-detail").textContent = detail;
+  fault.hidden = false;
+  player.dataset.fault = "";
+}
+
+function hideFault() {
+  fault.hidden = true;
+  delete player.dataset.fault;
+}
+
+// Safari plays HLS itself, with AirPlay and less battery; elsewhere hls.js is the better player.
+function prefersNative() {
+  const canPlay = video.canPlayType("application/vnd.apple.mpegurl") !== "";
+  return canPlay && ("WebKitPlaybackTargetAvailabilityEvent" in window || !window.Hls?.isSupported());
+}
+
+function start(position, isPlaying) {
+  hls?.destroy();
+  hls = null;
+  const { hls: playlist, mp4 } = player.dataset;
+  if (playlist && !prefersNative() && window.Hls?.isSupported()) {
+    startHls(playlist, position);
+  } else {
+    startFile(playlist && prefersNative() ? playlist : mp4 || playlist, position);
+  }
+  if (isPlaying) video.play().catch(() => {});
+}
+
+function startHls(playlist, position) {
+  hls = new window.Hls({
+    startPosition: position || -1,
+    maxBufferLength: 12, // before play: enough to begin at once, little enough for a phone's data
+    backBufferLength: 60,
+    capLevelToPlayerSize: true,
+  });
+  hls.on(window.Hls.Events.ERROR, (_event, data) => data.fatal && recover(data));
+  hls.on(window.Hls.Events.FRAG_BUFFERED, () => { networkFailures = 0; });
+  hls.loadSource(playlist);
+  hls.attachMedia(video);
+  video.addEventListener("play", () => { if (hls) hls.config.maxBufferLength = 45; }, { once: true });
+}
+
+function startFile(address, position) {
+  if (!address) return showFault("This video cannot be played", "It has no playable file.");
+  video.preload = "metadata";
+  video.src = address;
+  if (position) video.addEventListener("loadedmetadata", () => { video.currentTime = position; }, { once: true });
+  return undefined;
+}
+
+// What hls.js could not repair by itself.
+function recover(data) {
+  const status = data.response?.code;
+  if (status === 403 || status === 404) {
+    return showFault(
+      status === 403 ? "This page has been open for too long" : "This video is no longer here",
+      status === 403 ? "The video's address is over. Load the page again to go on." : "It was deleted or made private.",
+    );
+  }
+  if (data.type === window.Hls.ErrorTypes.NETWORK_ERROR && networkFailures < RETRIES) {
+    networkFailures += 1;
+    setTimeout(() => (hls?.url && hls.levels.length ? hls.startLoad() : hls?.loadSource(player.dataset.hls)), RETRY_MS * networkFailures);
+    return undefined;
+  }
+  if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && mediaFailures < 2) {
+    mediaFailures += 1;
+    return hls.recoverMediaError();
+  }
+  if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && player.dataset.mp4) {
+    const position = video.currentTime;
+    const wasPlaying = !video.paused;
+    hls.destroy();
+    hls = null;
+    startFile(player.dataset.mp4, position);
+    if (wasPlaying) video.play().catch(() => {});
+    return undefined;
+  }
+  return showFault("The video stopped loading", "The connection failed several times. What was loaded so far is safe.");
+}
+
+function startOffset() {
+  const asked = new URLSearchParams(location.search).get("t") || "";
+  const parts = asked.match(/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$/);
+  return parts ? Number(parts[1] || 0) * 3600 + Number(parts[2] || 0) * 60 + Number(parts[3] || 0) : 0;
+}
+
+function offerLink() {
+  const button = document.getElementById("copy-link");
+  const text = document.getElementById("copy-link-text");
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const link = new URL(location.pathname, location.origin);
+    const second = Math.floor(video.currentTime);
+    if (second > 0) link.searchParams.set("t", String(second));
+    await navigator.clipboard.writeText(link.href);
+    text.textContent = second > 0 ? "Copied at this moment" : "Copied";
+    setTimeout(() => { text.textContent = "Copy link"; }, 2000);
+  });
+}
+
+video.addEventListener("error", () => {
+  if (!hls) showFault("This video cannot be played right now", "The browser could not load or decode it.");
+});
+video.addEventListener("playing", hideFault);
+document.getElementById("player-retry").addEventListener("click", () => {
+  if (fault.dataset.reload !== undefined) return location.reload();
+  networkFailures = 0;
+  mediaFailures = 0;
+  hideFault();
+  return start(video.currentTime, true);
+});
+document.querySelectorAll("[data-seek]").forEach((link) => link.addEventListener("click", (event) => {
+  event.preventDefault();
+  video.currentTime = Number(link.dataset.seek);
+  video.play().catch(() => {});
+}));
+
+// Without media-chrome (not installed, blocked) the browser's own controls do.
+if (!customElements.get("media-controller")) video.controls = true;
+const keys = document.getElementById("keys");
+const showKeys = document.getElementById("show-keys");
+showKeys.hidden = false;
+showKeys.addEventListener("click", () => keys.showModal());
+listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
+offerLink();
+showAudience(video);
+start(startOffset(), false);
