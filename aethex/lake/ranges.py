@@ -15,8 +15,9 @@ LIVE_IN_RANGE = """
 
 # Holds clipped to a range, in whole microseconds: sums are exact, the division comes last.
 _CLIPPED_HOLD = """
-    greatest(0, epoch_us(least(s.hold_until, {to_at})) - epoch_us(greatest(s.sampled_at,
-    {from_at})))
+    CASE WHEN s.hold_until IS NULL THEN 0 ELSE greatest(
+        0, epoch_us(least(s.hold_until, {to_at})) - epoch_us(greatest(s.sampled_at, {from_at}))
+    ) END
 """
 
 STREAM_RANGE = f"""

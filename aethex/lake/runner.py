@@ -88,7 +88,7 @@ def run_model(
         except _CONFLICTS as error:
             if attempt == COMMIT_ATTEMPTS - 1:
                 raise ModelRunError(
-                    f"{model.name} {partition_day}: lost {COMMIT_ATTEMPTS} races for its table: {error}"
+                    f"{model.name} {partition_day}: lost {COMMIT_ATTEMPTS} races: {error}"
                 ) from error
             time.sleep(0.05 * (attempt + 1))
             continue

@@ -54,9 +54,10 @@ touching AS (
         s.viewers,
         s.messages,
         CASE WHEN epoch_us(s.sampled_at) >= t.from_us THEN 1 ELSE 0 END AS is_inside,
-        coalesce(
-            least(epoch_us(s.hold_until), t.to_us) - greatest(epoch_us(s.sampled_at), t.from_us), 0
-        ) AS held_us
+        CASE WHEN s.viewers IS NOT NULL
+            THEN least(epoch_us(s.hold_until), t.to_us) - greatest(epoch_us(s.sampled_at), t.from_us)
+            ELSE 0
+        END AS held_us
     FROM streams AS t
     JOIN stream_samples AS s ON s.stream_id = t.stream_id AND s.stream_day = t.stream_day
     WHERE epoch_us(s.sampled_at) < t.to_us
@@ -90,7 +91,7 @@ totals AS (
         max(CASE WHEN place = 1 AND is_inside = 1 AND viewers IS NOT NULL THEN stream_id END)
             AS peak_stream_id,
         sum(CAST(viewers AS DECIMAL(19, 0)) * CAST(held_us AS DECIMAL(19, 0))) AS viewer_us,
-        sum(CASE WHEN viewers IS NOT NULL THEN held_us ELSE 0 END) AS covered_us,
+        sum(held_us) AS covered_us,
         sum(CASE WHEN is_inside = 1 THEN messages END) AS messages,
         sum(is_inside) AS samples,
         sum(CASE WHEN is_inside = 1 AND viewers IS NULL THEN 1 ELSE 0 END) AS null_samples

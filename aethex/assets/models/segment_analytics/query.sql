@@ -36,7 +36,10 @@ touching AS (
         s.viewers,
         s.messages,
         CASE WHEN s.sampled_us >= g.from_us THEN 1 ELSE 0 END AS is_inside,
-        coalesce(least(s.hold_us, g.to_us) - greatest(s.sampled_us, g.from_us), 0) AS held_us
+        CASE WHEN s.viewers IS NOT NULL
+            THEN least(s.hold_us, g.to_us) - greatest(s.sampled_us, g.from_us)
+            ELSE 0
+        END AS held_us
     FROM segments AS g
     JOIN samples AS s ON s.stream_id = g.stream_id
     WHERE s.sampled_us < g.to_us AND (s.sampled_us >= g.from_us OR s.hold_us > g.from_us)
@@ -61,7 +64,7 @@ totals AS (
         max(CASE WHEN is_inside = 1 THEN viewers END) AS peak_viewers,
         max(CASE WHEN place = 1 AND is_inside = 1 AND viewers IS NOT NULL THEN sampled_at END) AS peak_at,
         sum(CAST(viewers AS DECIMAL(19, 0)) * CAST(held_us AS DECIMAL(19, 0))) AS viewer_us,
-        sum(CASE WHEN viewers IS NOT NULL THEN held_us ELSE 0 END) AS covered_us,
+        sum(held_us) AS covered_us,
         sum(CASE WHEN is_inside = 1 THEN messages END) AS messages,
         sum(is_inside) AS samples,
         sum(CASE WHEN is_inside = 1 AND viewers IS NULL THEN 1 ELSE 0 END) AS null_samples
