@@ -1,0 +1,225 @@
+"""Starting supervisord, its programs in order, and ending all of them.
+
+What belongs here: processes. What does not: what the terminal shows (`up`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from aethex.postgres import database_url, embedded_location, wait_until_ready
+from aethex.postgres.errors import DatabaseUnreachable
+from aethex.settings import PROJECT_DIR, Settings
+from aethex.supervise.control import Control, ProgramState, socket_path
+from aethex.supervise.errors import NotRunning, PartFailed
+from aethex.supervise.programs import Program
+
+_START_SECONDS = 20.0
+_READY_SECONDS = 180.0
+_STOP_SECONDS = 90.0
+_POLL_SECONDS = 0.15
+_ASK_SECONDS = 3.0
+
+
+class Parts:
+    """supervisord and what it runs, for one data folder."""
+
+    def __init__(self, settings: Settings, lock: int) -> None:
+        """`lock` is a descriptor that supervisord keeps open as long as it lives."""
+        self.settings = settings
+        self.control = Control(settings)
+        self._lock = lock
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._alive: int | None = None  # this end of the pipe says that we live
+        self._pids: set[int] = set()
+
+    def start_supervisor(self) -> None:
+        """Start supervisord and return when it answers. Raises PartFailed."""
+        for folder in (
+            self.settings.log_dir,
+            self.settings.run_dir,
+            socket_path(self.settings).parent,
+        ):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        watched, self._alive = os.pipe()
+        output = self.settings.log_dir / "supervisord.out"
+        with output.open("wb") as log:
+            self._daemon = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "aethex.supervise.guard", str(watched)),
+                    str(PROJECT_DIR / "supervisord.conf"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                cwd=PROJECT_DIR,
+                pass_fds=[watched, self._lock],
+                start_new_session=True,  # Ctrl-C is for us: we stop it in order
+            )
+        os.close(watched)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            if not self.is_alive():
+                raise PartFailed(
+                    f"The supervisor ended at once ({last_line(output)}): see {output}."
+                )
+            with suppress(NotRunning):
+                self.control.states()
+                return
+            if time.monotonic() > deadline:
+                raise PartFailed(f"The supervisor does not answer: see {output}.")
+            time.sleep(_POLL_SECONDS)
+
+    def start(self, programs: Iterable[Program]) -> None:
+        """Have programs started; returns at once."""
+        for program in programs:
+            self.control.start(program.name)
+
+    def wait_for_postgres(self) -> None:
+        """Return once it answers. Raises PartFailed when it does not come up."""
+        url = database_url(self.settings)
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                wait_until_ready(url, timeout_seconds=0)
+                return
+            except DatabaseUnreachable:
+                if time.monotonic() > deadline:
+                    raise
+            self.refuse_failed()
+            time.sleep(_POLL_SECONDS)
+
+    def wait_ready(self, programs: Iterable[Program], on_ready: Callable[[Program], None]) -> None:
+        """Return when all answer; `on_ready` hears of each. Raises PartFailed when one gives up."""
+        waiting = list(programs)
+        deadline = time.monotonic() + _READY_SECONDS
+        with httpx.Client(timeout=_ASK_SECONDS, trust_env=False) as client:
+            while waiting:
+                states = self.refuse_failed()
+                for program in [p for p in waiting if self._is_ready(p, states, client)]:
+                    waiting.remove(program)
+                    on_ready(program)
+                if waiting and time.monotonic() > deadline:
+                    names = ", ".join(program.title for program in waiting)
+                    raise PartFailed(
+                        f"{names} did not answer within {_READY_SECONDS:.0f} s: "
+                        f"see {self.settings.log_dir}."
+                    )
+                time.sleep(_POLL_SECONDS)
+
+    def refuse_failed(self) -> dict[str, ProgramState]:
+        """All states. Raises PartFailed when supervisord ended or a program was given up."""
+        if not self.is_alive():
+            raise PartFailed(
+                f"The supervisor ended: see {self.settings.log_dir / 'supervisord.log'}."
+            )
+        states = self.control.states()
+        self._pids |= {state.pid for state in states.values() if state.pid}
+        for state in states.values():
+            if state.state == "FATAL":
+                log = self.settings.log_dir / f"{state.name}.log"
+                raise PartFailed(f"{state.name} does not start ({last_line(log)}): see {log}.")
+        return states
+
+    def is_alive(self) -> bool:
+        """Whether supervisord runs."""
+        return self._daemon is not None and self._daemon.poll() is None
+
+    def stop(self) -> None:
+        """End everything in order, then by force; returns when all is gone."""
+        if self._daemon is not None:
+            with suppress(ProcessLookupError):
+                self._daemon.terminate()
+            try:
+                self._daemon.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._daemon.kill()
+                self._daemon.wait()
+            self._end_leftovers()
+            self._daemon = None
+        if self._alive is not None:
+            os.close(self._alive)
+            self._alive = None
+
+    def stop_at_once(self) -> None:
+        """Skip what is still polite in a `stop` that is under way."""
+        for pid in self._pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _end_leftovers(self) -> None:
+        """After a supervisord that was killed: its programs, found by the pids that it told."""
+        if self._daemon is None or self._daemon.returncode == 0:
+            return
+        for pid in self._pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGINT)
+        stop_orphaned_postgres(self.settings)
+
+    def _is_ready(
+        self, program: Program, states: dict[str, ProgramState], client: httpx.Client
+    ) -> bool:
+        state = states.get(program.name)
+        if state is None or state.state not in ("RUNNING", "STARTING"):
+            return False
+        url = program.health_url(self.settings)
+        if url is None:
+            return state.state == "RUNNING"
+        try:
+            return client.get(url).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _environment(self) -> dict[str, str]:
+        """Ours, with the settings in force by name, so that every process has the same."""
+        environment = {**os.environ}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        environment |= {
+            "AETHEX_DATA_DIR": str(self.settings.data_dir),
+            "AETHEX_UP_PYTHON": sys.executable,
+            "AETHEX_UP_LOGS": str(self.settings.log_dir),
+            "AETHEX_UP_RUN": str(self.settings.run_dir),
+            "AETHEX_UP_SOCKET": str(socket_path(self.settings)),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return environment
+
+
+def stop_orphaned_postgres(settings: Settings, timeout_seconds: float = 30.0) -> None:
+    """End the embedded server that a killed supervisor left; call it with the lock of `aethex up` held."""
+    if not settings.is_database_embedded:
+        return
+    location = embedded_location(settings)
+    try:
+        is_supervised = (location.root / "server.lock").read_bytes() == b"supervised"
+        pid = int((location.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        is_postgres = Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+    except (OSError, ValueError):
+        return
+    deadline = time.monotonic() + timeout_seconds
+    if is_supervised and is_postgres:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGINT)
+            while time.monotonic() < deadline:
+                os.kill(pid, 0)
+                time.sleep(_POLL_SECONDS)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says something, at most 200 characters."""
+    try:
+        lines = path.read_text(errors="replace")[-4000:].splitlines()
+    except OSError:
+        return "it left no log"
+    told = [line.strip() for line in lines if line.strip()]
+    return told[-1][:200] if told else "it left no log"
