@@ -1,0 +1,113 @@
+"""The build: all mart tables together, as readers get them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from aethex.assets.describe import instant, links
+from aethex.assets.mart_tables import days_of_run
+from aethex.lake import Lake
+from aethex.lake.build_records import CURRENT_KEY, Build, current_build
+from aethex.lake.builds import BuildFailed, publish_build
+from aethex.lake.due import Due, due
+from aethex.lake.models import Check, Model, Models
+from aethex.lake.tables import DIM_TABLES
+
+MARTS = "marts"
+
+
+def build_marts(models: Models) -> dg.AssetsDefinition:
+    """The asset that publishes a build of these models' tables and the dims."""
+
+    @dg.asset(
+        name=MARTS,
+        deps=[*(model.name for model in models), *DIM_TABLES],
+        group_name=MARTS,
+        kinds={"parquet"},
+        owners=["team:platform"],
+        check_specs=[_check_spec(model, check) for model, check in _build_checks(models)],
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL),
+    )
+    def marts(
+        context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """The current build: snapshot and files of every mart and dim table, consistent together.
+
+        Grain: one record per build, `marts/current.json`. It is published only when all checks
+        pass; otherwise readers keep the one before. Running it again without a change keeps the
+        build and says anew how fresh it is.
+        """
+        before = current_build(lake.store)
+        found = due(lake, models)
+        if left := _left_to_compute(context, found):
+            raise dg.Failure(f"not published: {left} {_REMEDY}", allow_retries=False)
+        try:
+            build = publish_build(lake, found, models=models)
+        except BuildFailed as error:
+            yield from _check_results(models, error)
+            raise dg.Failure(str(error), allow_retries=False) from error
+        yield dg.MaterializeResult(metadata=_metadata(lake, before, build))
+        yield from _check_results(models, None)
+
+    return marts
+
+
+_REMEDY = "days are due beside those of this run; `models_job` without partitions computes them"
+
+
+def _left_to_compute(context: dg.AssetExecutionContext, found: Due) -> int:
+    """How many due days this run did not compute: a build must not claim to have them."""
+    chosen = days_of_run(context)
+    if chosen is None:
+        return 0
+    return len(set(found.stream_days) - chosen) + len(set(found.days) - chosen)
+
+
+def _build_checks(models: Models) -> Iterator[tuple[Model, Check]]:
+    return ((model, check) for model in models for check in model.checks if check.when == "build")
+
+
+def _check_name(model: Model, check: Check) -> str:
+    return f"{model.name}_{check.name}"
+
+
+def _check_spec(model: Model, check: Check) -> dg.AssetCheckSpec:
+    name = _check_name(model, check)
+    return dg.AssetCheckSpec(name, asset=MARTS, blocking=True, description=check.description)
+
+
+def _check_results(models: Models, error: BuildFailed | None) -> Iterator[dg.AssetCheckResult]:
+    """All checks of the build; after an error only the one that failed, if it was a check."""
+    for model, check in _build_checks(models):
+        is_failed = error is not None and f"check {check.name} failed" in str(error)
+        if error is None or is_failed:
+            yield dg.AssetCheckResult(
+                check_name=_check_name(model, check),
+                passed=not is_failed,
+                metadata={"found": str(error)} if is_failed else {},
+            )
+
+
+def _metadata(lake: Lake, before: Build | None, build: Build) -> dict[str, Any]:
+    tables = {
+        name: {"rows": table.rows, "files": len(table.files), "snapshot": str(table.snapshot_id)}
+        for name, table in sorted(build.tables.items())
+    }
+    files = {file for table in build.tables.values() for file in table.files}
+    known = {file for table in before.tables.values() for file in table.files} if before else set()
+    metadata: dict[str, Any] = {
+        "build": build.id,
+        "is new": before is None or before.id != build.id,
+        "window": build.window,
+        "tables": tables,
+        "dagster/row_count": build.rows,
+        "files": len(files),
+        "bytes": sum(file.size_bytes for file in files),
+        "new bytes for readers": sum(file.size_bytes for file in files - known),
+        "dagster/uri": lake.store.uri(CURRENT_KEY),
+        **links(lake.settings),
+    }
+    if build.fresh_until:
+        metadata["fresh until"] = instant(build.fresh_until)
+    return metadata

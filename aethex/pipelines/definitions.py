@@ -1,0 +1,49 @@
+"""All of it as one code location: `dagster … -m aethex.pipelines.definitions`.
+
+`build_defs(resource_overrides=…)` gives fresh definitions with parts replaced, as tests do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from aethex.assets.dims import dims
+from aethex.assets.mart_tables import build_mart_tables
+from aethex.assets.marts import build_marts
+from aethex.assets.sources import SOURCES
+from aethex.assets.viewer_snapshots import viewer_snapshots
+from aethex.lake.models import load_models
+from aethex.pipelines import partitions
+from aethex.pipelines.jobs import JOBS
+from aethex.pipelines.resources import resources
+from aethex.pipelines.schedules import SCHEDULES
+from aethex.pipelines.sensors import SENSORS
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Fresh definitions. `resource_overrides` replaces resources by key (`settings` is enough)."""
+    models = load_models()
+    return dg.Definitions(
+        assets=[
+            *SOURCES,
+            viewer_snapshots,
+            dims,
+            build_mart_tables(models, partitions.days),
+            build_marts(models),
+        ],
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        resources={**resources(), **(resource_overrides or {})},
+        # steps share the lake and its lock, and a process for each would cost 3 s
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location's definitions, made when it is loaded."""
+    return build_defs()

@@ -1,0 +1,29 @@
+"""The two jobs of a refresh.
+
+`publish_job` takes in what has landed and what the library says; `models_job` computes what that
+makes due and publishes a build. Both write to the lake, so they carry the tag of the run queue's
+limit: one of them at a time.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+LAKE_WRITER_TAG = {"aethex/writes": "lake"}
+
+publish_job = dg.define_asset_job(
+    "publish_job",
+    selection=dg.AssetSelection.groups("events", "dims"),
+    tags=LAKE_WRITER_TAG,
+    description="Publish landed events and snapshot the library.",
+)
+
+models_job = dg.define_asset_job(
+    "models_job",
+    selection=dg.AssetSelection.groups("models", "marts"),
+    tags=LAKE_WRITER_TAG,
+    description="Compute the mart tables for the days that are due (or the days of a backfill), "
+    "check them, and publish a build.",
+)
+
+JOBS = [publish_job, models_job]
