@@ -1,0 +1,1 @@
+"""One module a page: what stands on it, in which order, and what a click does."""

@@ -1,0 +1,103 @@
+"""A small lake made by the real parts: library rows, landed counts, publish, models, build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
+
+import pyarrow as pa
+
+from aethex.lake import Lake
+from aethex.lake.dims import snapshot_dim
+from aethex.lake.landing import LANDING_SCHEMA, land
+from aethex.lake.publish import publish
+from aethex.lake.refresh import refresh
+from aethex.lake.tables import DIM_TABLES
+from aethex.library import Library
+from aethex.library.channels import ensure_channel
+from aethex.library.segments import NewSegment, replace_segments
+from aethex.library.snapshot import snapshot_rows
+from aethex.library.streams import ensure_stream, set_stream_bounds
+from aethex.settings import Settings
+
+Count = tuple[datetime, int | None, int | None]
+"""When, viewers, chat messages."""
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class MadeStream:
+    """A stream to make: its counts, one a minute, and its segments."""
+
+    title: str
+    counts: Sequence[Count]
+    segments: Sequence[NewSegment] = ()
+    bounds: tuple[datetime, datetime] | None = None
+
+
+@dataclass(frozen=True)
+class World:
+    """Where it was made, and the ids by title."""
+
+    settings: Settings
+    channel_ids: dict[str, str]
+    stream_ids: dict[str, str]
+    build_id: str
+
+
+def make_world(settings: Settings, channels: dict[tuple[str, str], Sequence[MadeStream]]) -> World:
+    """Make channels, given as (username, title), and their streams, and publish a build."""
+    channel_ids: dict[str, str] = {}
+    stream_ids: dict[str, str] = {}
+    with Library.open(settings) as library, Lake.open(settings) as lake:
+        with library.session() as s:
+            for (username, title), streams in channels.items():
+                channel = ensure_channel(s, username, title)
+                channel_ids[username] = channel.id
+                for made in streams:
+                    stream = ensure_stream(s, channel, made.title)
+                    stream_ids[made.title] = stream.id
+                    begin, end = made.bounds or (made.counts[0][0], made.counts[-1][0] + MINUTE)
+                    set_stream_bounds(s, stream.id, begin, end)
+                    if made.segments:
+                        replace_segments(s, stream.id, made.segments)
+        for (username, _), streams in channels.items():
+            for made in streams:
+                if made.counts:
+                    land(lake, _landed(channel_ids[username], stream_ids[made.title], made.counts))
+        build_id = publish_all(library, lake)
+    return World(settings, channel_ids, stream_ids, build_id)
+
+
+def publish_all(library: Library, lake: Lake) -> str:
+    """What a pipeline refresh does; the id of the build."""
+    publish(lake)
+    with library.session() as s:
+        rows = snapshot_rows(s)
+    for name, table in DIM_TABLES.items():
+        snapshot_dim(lake, table, rows[name], datetime.now(UTC))
+    return refresh(lake).build.id
+
+
+def _landed(channel_id: str, stream_id: str, counts: Sequence[Count]) -> pa.Table:
+    received_at = datetime.now(UTC).replace(tzinfo=None)
+    return pa.Table.from_pylist(
+        [
+            {
+                "kind": "viewer_snapshot",
+                "event_id": str(uuid5(NAMESPACE_URL, f"{stream_id}/{at.isoformat()}")),
+                "channel_id": channel_id,
+                "stream_id": stream_id,
+                "client_at": at.astimezone(UTC).replace(tzinfo=None),
+                "occurred_at": at.astimezone(UTC).replace(tzinfo=None),
+                "received_at": received_at,
+                "payload": json.dumps({"source": "test", "viewers": viewers, "messages": messages}),
+            }
+            for at, viewers, messages in counts
+        ],
+        schema=LANDING_SCHEMA,
+    )
