@@ -15,10 +15,13 @@ from uuid import uuid4
 import pytest
 
 from aethex.settings import PROJECT_DIR, Settings, get_settings
+from tests.browser import launched_browser
 from tests.postgres_server import PostgresForTests, shared_postgres
 from tests.r2 import R2Server, missing_parts, shared_r2
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from aethex.lake import Lake
     from aethex.library import Library
     from aethex.store import Store
@@ -120,3 +123,13 @@ def library(settings: Settings) -> Iterator[Library]:
 
     with Library.open(settings) as library:
         yield library
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium of this test module; each test opens contexts of its own in it.
+
+    Not for the whole session: while playwright runs, nothing else in the thread can use asyncio.
+    """
+    with launched_browser() as browser:
+        yield browser
