@@ -120,6 +120,11 @@ def list_stream_vods(s: Session, stream_id: str) -> Sequence[Vod]:
     return s.scalars(query.order_by(Vod.created_at.desc(), Vod.id.desc())).all()
 
 
+def exists_for_stream(s: Session, stream_id: str) -> bool:
+    """Whether a stream has or had a VOD, in any state: also one that is private or deleted."""
+    return s.scalar(select(Vod.id).where(Vod.stream_id == stream_id).limit(1)) is not None
+
+
 def media_access(s: Session, vod_id: str) -> MediaAccess | None:
     """What `/media` checks on each request, in one query; None without such a VOD."""
     query = (
