@@ -94,9 +94,10 @@ def start_embedded(
     location = prepare_embedded(settings)
     url = database_url(settings)
     users = _open_lock(location, _USERS_LOCK)
+    process: subprocess.Popen[bytes] | None = None
     try:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while the last user before us stops the server
-        _ensure_running(location, url, options or {})
+        process = _ensure_running(location, url, options or {})
         yield url
     finally:
         try:
@@ -104,10 +105,17 @@ def start_embedded(
             _stop_if_unused(location, users)
         finally:
             os.close(users)
+            if process is not None and process.poll() is None:
+                process.returncode = 0  # others still use it: it is theirs to wait for
 
 
-def _ensure_running(location: EmbeddedLocation, url: str, options: Mapping[str, str]) -> None:
-    """Start the server unless somebody else's runs or is starting; return when it answers."""
+def _ensure_running(
+    location: EmbeddedLocation, url: str, options: Mapping[str, str]
+) -> subprocess.Popen[bytes] | None:
+    """Start the server unless somebody else's runs or is starting; return when it answers.
+
+    Returns the server if it is our child.
+    """
     process: subprocess.Popen[bytes] | None = None
     deadline = time.monotonic() + _START_SECONDS
     while True:
@@ -125,10 +133,7 @@ def _ensure_running(location: EmbeddedLocation, url: str, options: Mapping[str, 
                 raise
             time.sleep(_POLL_SECONDS)
         else:
-            break
-    if process is not None:
-        # Others may need it longer than we live: it is the locks', not ours, to wait for.
-        process.returncode = 0
+            return process
 
 
 def _launch(

@@ -66,7 +66,7 @@ def masked(url: str) -> str:
     """The address without driver, password and options, fit for a message."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return "<not an address>"
     query = {"host": host} if (host := parsed.query.get("host")) else {}
     bare = parsed.set(drivername="postgresql", query=query)
@@ -123,7 +123,7 @@ def _given_url(text: str) -> URL:
     try:
         # `postgres://` is what several hosters print; SQLAlchemy knows only `postgresql://`.
         url = make_url("postgresql" + text[8:] if text.startswith("postgres://") else text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseUnreachable(
             f"AETHEX_DATABASE_URL is not an address: write it as {_EXAMPLE}."
         ) from None
@@ -163,7 +163,7 @@ def _unreachable(url: str, reason: str) -> DatabaseUnreachable:
 def _is_socket(url: str) -> bool:
     try:
         host = make_url(url).query.get("host")
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return False
     return isinstance(host, str) and host.startswith("/")
 
