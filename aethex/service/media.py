@@ -123,7 +123,7 @@ async def read_media(
     headers = _object_headers(info, name, grant)
     if download:
         headers["Content-Disposition"] = content_disposition(title, name)
-    return _conditional(request, resources, info, headers)
+    return await _conditional(request, resources, info, headers)
 
 
 @router.options("/media/{token}/{path:path}", include_in_schema=False)
@@ -170,7 +170,7 @@ def _object_headers(info: ObjectInfo, name: str, grant: Grant) -> dict[str, str]
     }
 
 
-def _conditional(
+async def _conditional(
     request: Request, resources: Resources, info: ObjectInfo, headers: dict[str, str]
 ) -> Response:
     """304, 416, 206 or 200, whichever the request's headers ask for."""
@@ -193,15 +193,25 @@ def _conditional(
     headers["Content-Length"] = str(asked.length)
     if part is not None:
         headers["Content-Range"] = part.content_range(info.size_bytes)
-    return StreamingResponse(
-        _chunks(resources, info.key, asked), status_code=206 if part else 200, headers=headers
-    )
+    chunks = _chunks(resources, info.key, asked)
+    # The first chunk is awaited here, so that a store that fails now is an error with a status.
+    first = await anext(chunks, b"")
+    status = 206 if part else 200
+    if len(first) == asked.length:
+        return Response(first, status_code=status, headers=headers)
+    return StreamingResponse(_chain(first, chunks), status_code=status, headers=headers)
 
 
 async def _chunks(resources: Resources, key: str, part: ByteRange) -> AsyncIterator[bytes]:
     if part.length == 0:  # an empty object: stores refuse an empty range
         return
     async for chunk in resources.store.astream(key, start=part.start, end=part.end):
+        yield chunk
+
+
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
         yield chunk
 
 

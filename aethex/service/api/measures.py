@@ -7,7 +7,7 @@ What does not: computing anything.
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,11 +49,10 @@ _SEGMENT_EXAMPLE = {
 }
 
 
-class FromBuild(BaseModel):
-    """Which build an answer is from, and how fresh it is."""
-
-    build: str = Field(description="Id of the build that the numbers are from.")
-    fresh_until: UtcTime | None = Field(description="Everything received before this is counted.")
+BuildId = Annotated[str, Field(description="Id of the build that the numbers are from.")]
+FreshUntil = Annotated[
+    UtcTime | None, Field(description="Everything received before this is counted.")
+]
 
 
 class Measures(BaseModel):
@@ -75,11 +74,10 @@ class Measures(BaseModel):
     null_samples: int = Field(description="Those of them whose viewer count failed.")
 
 
-class SegmentOut(Measures):
-    """A part of a stream with its own title, and the audience inside it."""
+# In an answer the facts stand before the measures: pydantic lists the last base's fields first.
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SEGMENT_EXAMPLE]})
 
+class _SegmentFacts(BaseModel):
     segment_id: str = Field(description="Id, with the prefix `sseg_`.")
     position: int = Field(description="Place in the stream, from 0.")
     title: str = Field(description="Title.")
@@ -89,7 +87,30 @@ class SegmentOut(Measures):
     ended_at: UtcTime | None = Field(description="End; null: it runs still.")
 
 
-class StreamAnalyticsOut(Measures, FromBuild):
+class SegmentOut(Measures, _SegmentFacts):
+    """A part of a stream with its own title, and the audience inside it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SEGMENT_EXAMPLE]})
+
+
+class _StreamFacts(BaseModel):
+    stream_id: str = Field(description="Id, with the prefix `st_`.")
+    channel_id: str = Field(description="Its channel.")
+    title: str = Field(description="Title.")
+    category_id: str | None = Field(description="Category.")
+    category_name: str | None = Field(description="Category's name.")
+    status: str = Field(description="`scheduled`, `live` or `ended`.")
+    started_at: UtcTime = Field(description="Begin.")
+    ended_at: UtcTime | None = Field(
+        description="End; while it runs, one minute after the newest sample."
+    )
+    is_final: bool = Field(description="Whether the end is known.")
+    viewer_source: str | None = Field(
+        description="`snapshot`: counted by polls; null: not measured."
+    )
+
+
+class StreamAnalyticsOut(Measures, _StreamFacts):
     """A stream, its whole audience, and its segments."""
 
     model_config = ConfigDict(
@@ -114,32 +135,39 @@ class StreamAnalyticsOut(Measures, FromBuild):
         }
     )
 
-    stream_id: str = Field(description="Id, with the prefix `st_`.")
-    channel_id: str = Field(description="Its channel.")
-    title: str = Field(description="Title.")
-    category_id: str | None = Field(description="Category.")
-    category_name: str | None = Field(description="Category's name.")
-    status: str = Field(description="`scheduled`, `live` or `ended`.")
-    started_at: UtcTime = Field(description="Begin.")
-    ended_at: UtcTime | None = Field(
-        description="End; while it runs, one minute after the newest sample."
-    )
-    is_final: bool = Field(description="Whether the end is known.")
-    viewer_source: str | None = Field(
-        description="`snapshot`: counted by polls; null: not measured."
-    )
     segments: list[SegmentOut] = Field(description="Segments in order.")
+    build: BuildId
+    fresh_until: FreshUntil
 
 
-class ChannelDayOut(Measures):
-    """One UTC day of a channel."""
-
+class _DayFacts(BaseModel):
     day: date = Field(description="The day (UTC).")
     streams: int = Field(description="Streams live on it.")
     streams_started: int = Field(description="Streams that began on it.")
 
 
-class ChannelAnalyticsOut(Measures, FromBuild):
+class ChannelDayOut(Measures, _DayFacts):
+    """One UTC day of a channel."""
+
+
+class _ChannelFacts(BaseModel):
+    channel_id: str = Field(description="Id, with the prefix `ch_`.")
+    username: str = Field(description="Name in addresses.")
+    title: str | None = Field(description="Name that people see.")
+    from_at: UtcTime | None = Field(
+        serialization_alias="from", description="Begin of the range; null: the first stream."
+    )
+    to_at: UtcTime | None = Field(
+        serialization_alias="to", description="End of the range, not in it; null: the newest."
+    )
+    streams: int = Field(description="Streams live in the range.")
+    stream_seconds: float | None = Field(
+        description="Live time summed over the streams, overlaps twice."
+    )
+    peak_stream_id: str | None = Field(description="The stream that had the peak.")
+
+
+class ChannelAnalyticsOut(Measures, _ChannelFacts):
     """A channel over a range `[from, to)`, and its days that had a stream."""
 
     model_config = ConfigDict(
@@ -169,23 +197,11 @@ class ChannelAnalyticsOut(Measures, FromBuild):
         },
     )
 
-    channel_id: str = Field(description="Id, with the prefix `ch_`.")
-    username: str = Field(description="Name in addresses.")
-    title: str | None = Field(description="Name that people see.")
-    from_at: UtcTime | None = Field(
-        serialization_alias="from", description="Begin of the range; null: the first stream."
-    )
-    to_at: UtcTime | None = Field(
-        serialization_alias="to", description="End of the range, not in it; null: the newest."
-    )
-    streams: int = Field(description="Streams live in the range.")
-    stream_seconds: float | None = Field(
-        description="Live time summed over the streams, overlaps twice."
-    )
-    peak_stream_id: str | None = Field(description="The stream that had the peak.")
     days: list[ChannelDayOut] = Field(
         description="Days with a stream that begin in the range, in order."
     )
+    build: BuildId
+    fresh_until: FreshUntil
 
 
 class ChartPointOut(BaseModel):
@@ -210,7 +226,7 @@ class ChartSummary(BaseModel):
     )
 
 
-class ViewersChartOut(FromBuild):
+class ViewersChartOut(BaseModel):
     """Viewers and chat over a range `[from, to)` of one stream."""
 
     model_config = ConfigDict(
@@ -245,6 +261,8 @@ class ViewersChartOut(FromBuild):
         "peak of each bucket."
     )
     summary: ChartSummary
+    build: BuildId
+    fresh_until: FreshUntil
 
 
 def measures(audience: Audience) -> dict[str, Any]:
@@ -253,7 +271,7 @@ def measures(audience: Audience) -> dict[str, Any]:
 
 
 def from_build(opened: OpenBuild) -> dict[str, Any]:
-    """The fields of `FromBuild`."""
+    """The fields that name the build."""
     return {"build": opened.build.id, "fresh_until": opened.fresh_until}
 
 

@@ -1,0 +1,59 @@
+"""The real application in process, on a real Postgres and a folder store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from fastapi import FastAPI
+
+from aethex.service.app import create_app
+from aethex.settings import Settings
+
+
+class Client:
+    """Requests to an application in process, for tests that are no coroutines.
+
+    An error in a route is an answer, as it is for everybody.
+    """
+
+    def __init__(self, portal: BlockingPortal, http: httpx.AsyncClient) -> None:
+        self._portal = portal
+        self._http = http
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self._portal.call(lambda: self._http.request(method, path, **options))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def head(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("HEAD", path, **options)
+
+    def options(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("OPTIONS", path, **options)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[Client]:
+    """The started application; it is stopped afterwards."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
+        portal.wrap_async_context_manager(
+            httpx.AsyncClient(transport=transport, base_url="http://aethex.test")
+        ) as http,
+    ):
+        yield Client(portal, http)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    """A client of the service with the test's settings."""
+    with serving(create_app(settings)) as client:
+        yield client
