@@ -23,6 +23,13 @@ _HEIGHT = 230
 _PANEL = (20, _HEIGHT)
 _MOST_DAYS, _MOST_WEEK_DAYS = 100, 800
 _LABELS = 10
+_TOOLTIP = {
+    "average_text": "Average viewers",
+    "peak_text": "Peak viewers",
+    "live_text": "Live",
+    "messages_text": "Messages",
+    "coverage_text": "Coverage",
+}
 
 
 def step_of(from_at: datetime, to_at: datetime) -> Step:
@@ -101,7 +108,6 @@ def days_chart(
     colours = PALETTES[mode]
     step = step_of(from_at, to_at)
     bars = bars_of(days, step)
-    rows = [_row(bar, step, data_until) for bar in bars]
     # a week or month that begins before the period, or ends after it, is drawn whole
     first = min([from_at, *(bar.from_at for bar in bars[:1])])
     last = max([to_at, *(bar.to_at for bar in bars[-1:])])
@@ -113,41 +119,34 @@ def days_chart(
         grid=False,
         values=_ticks(first, last, step),
     )
-    largest = max((row["peak"] or 0 for row in rows), default=1)
-    datasets = specs.Datasets()
-    base = datasets.add("days", rows).encode(
-        x=x,
-        x2="until",
-        tooltip=specs.tooltips(
-            {
-                "when": f"{step.capitalize()} (UTC)",
-                "average_text": "Average viewers",
-                "peak_text": "Peak viewers",
-                "live_text": "Live",
-                "messages_text": "Messages",
-                "coverage_text": "Coverage",
-            }
-        ),
+    largest = max((bar.peak_viewers or 0 for bar in bars), default=0)
+    data = specs.Datasets()
+    base = data.add("days", [_row(bar, step, data_until) for bar in bars]).encode(
+        x=x, x2="until", tooltip=specs.tooltips({"when": f"{step.capitalize()} (UTC)", **_TOOLTIP})
     )
-    bar = {"cornerRadiusTopLeft": 3, "cornerRadiusTopRight": 3, "color": colours.series[0]}
-    whole = base.encode(
-        y=specs.count_y("average", _PANEL, largest * 1.05, 4), y2=alt.value(_HEIGHT)
-    )
+    layers = [*_bar_layers(base, largest, colours), *_peak_label(bars, x, largest, data, colours)]
+    return specs.specification(layers, data, height=_HEIGHT, mode=mode, is_y_shared=True)
+
+
+def _y(field_name: str, largest: int) -> alt.Y:
+    return specs.count_y(field_name, _PANEL, largest * 1.05, 4)
+
+
+def _bar_layers(base: alt.Chart, largest: int, colours: Palette) -> list[alt.Chart]:
+    """A bar for the average, dotted while its time still runs, and a tick for the peak."""
+    bars = base.encode(y=_y("average", largest), y2=alt.value(_HEIGHT))
+    look = {"cornerRadiusTopLeft": 3, "cornerRadiusTopRight": 3, "color": colours.series[0]}
     dotted = {"fillOpacity": 0.2, "stroke": colours.series[0], "strokeDash": [3, 3]}
-    layers = [
-        whole.transform_filter("!datum.is_running").mark_rect(**bar, fillOpacity=0.9),
-        whole.transform_filter("datum.is_running").mark_rect(**bar, **dotted),
+    tick = base.mark_rule(color=colours.series[2], strokeWidth=3, strokeCap="round")
+    return [
+        bars.transform_filter("!datum.is_running").mark_rect(**look, fillOpacity=0.9),
+        bars.transform_filter("datum.is_running").mark_rect(**look, **dotted),
+        tick.encode(y=_y("peak", largest)),
     ]
-    peaks = base.mark_rule(color=colours.series[2], strokeWidth=3, strokeCap="round").encode(
-        y=specs.count_y("peak", _PANEL, largest * 1.05, 4)
-    )
-    return specs.specification(
-        [*layers, peaks], datasets, height=_HEIGHT, mode=mode, is_y_shared=True
-    )
 
 
 def _peak_label(
-    bars: Sequence[Bar], x: alt.X, largest: int, datasets: specs.Datasets, colours: Palette
+    bars: Sequence[Bar], x: alt.X, largest: int, data: specs.Datasets, colours: Palette
 ) -> list[alt.Chart]:
     """The period's peak, written over its bar."""
     top = next((bar for bar in bars if bar.peak_viewers == largest), None)
@@ -161,7 +160,7 @@ def _peak_label(
         "text": f"peak {wording.count(largest)}",
     }
     return [
-        datasets.add("top", [row])
+        data.add("top", [row])
         .mark_text(
             align="right" if is_late else "left",
             baseline="bottom",
@@ -172,7 +171,7 @@ def _peak_label(
         )
         .encode(
             x=x,
-            y=specs.count_y("peak", _PANEL, largest * 1.05, 4),
+            y=_y("peak", largest),
             text=alt.Text("text", type="nominal"),
         )
     ]

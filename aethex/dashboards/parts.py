@@ -18,7 +18,7 @@ from aethex.dashboards import wording
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number that matters. exact: shown on hover. change: of `wording.change`, from `before`."""
+    """One number that matters. exact: shown on hover. change: `wording.change`, from `before`."""
 
     label: str
     value: str

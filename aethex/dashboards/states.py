@@ -71,7 +71,7 @@ def no_streams(channel: str) -> None:
     """A channel that has not streamed."""
     state(
         "No streams yet",
-        f"@{channel} has no stream in this build. Its first one appears here after the next refresh.",
+        f"@{channel} has no stream in this build. The first appears after the next refresh.",
         commands=(
             f'aethex import viewers FILE --channel {channel} --stream "TITLE"',
             "aethex pipeline refresh",

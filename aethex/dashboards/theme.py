@@ -47,7 +47,7 @@ PALETTES: dict[Mode, Palette] = {
         band="#bcaefc",
         on_accent="#ffffff",
         live="#d7263d",
-        good="#0f8a5f",
+        good="#0b7a53",
         warn="#a86300",
         series=("#5b3df5", "#0b87a8", "#c2410c", "#0f8a5f", "#a21caf", "#5d6270"),
     ),

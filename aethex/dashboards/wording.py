@@ -144,7 +144,7 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 def change(value: float | None, before: float | None) -> tuple[str, str] | None:
     """Change as (text, `up` | `down` | `flat`) against before; None where nothing compares.
 
-    The definition is that of growth: the absolute number stands beside the percentage; against zero it is "new".
+    Growth as in docs/metrics.md: the number itself stands beside it; against zero it is "new".
     """
     if value is None or before is None:
         return None
