@@ -12,8 +12,8 @@ from rich.markup import escape
 def one_line(error: BaseException) -> str:
     """The error as one line of rich markup.
 
-    The platform's own errors already say what is wrong and the remedy. A wrong setting is named with its
-    environment variable. Anything else is a defect: it is named, with how to see more.
+    The platform's own errors already say what is wrong and the remedy. A wrong setting is named
+    with its environment variable. Anything else is a defect: it is named, with how to see more.
     """
     if isinstance(error, ValidationError) and error.title == "Settings":
         return escape("; ".join(_wrong_setting(detail) for detail in error.errors()))

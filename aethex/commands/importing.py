@@ -1,11 +1,124 @@
 """`aethex import viewers|segments|video`: bring in one's own data.
 
-What belongs here: arguments, progress, reports as tables or JSON. What does not: reading and storing
-(aethex/imports.py).
+What belongs here: arguments, progress, reports as tables or JSON. What does not: reading and
+storing (aethex/imports).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+from rich.markup import escape
+
+from aethex.commands.terminal import (
+    output,
+    parsed_time,
+    print_json_line,
+    print_report,
+    progress_bar,
+)
+from aethex.settings import get_settings
+
+if TYPE_CHECKING:
+    from aethex.settings import Settings
 
 app = typer.Typer(help="Bring in viewer counts, segments and videos.", no_args_is_help=True)
+
+_ChannelOption = Annotated[
+    str, typer.Option("--channel", help="The channel's username; it is made when it is missing.")
+]
+_StreamOption = Annotated[
+    str,
+    typer.Option("--stream", help="The stream's title, or its id; it is made when it is missing."),
+]
+_JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the report as one line of JSON, the last of stdout.")
+]
+_STAGES = {
+    "reading": "Reading the file",
+    "encoding": "Encoding what browsers cannot play",
+    "packaging": "Packaging",
+    "uploading": "Storing",
+    "waiting": "Waiting for another import of the same video",
+}
+
+
+@app.command("video")
+def video(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|PLAYLIST", help="A video file, or a local HLS playlist.")
+    ],
+    channel: _ChannelOption,
+    stream: _StreamOption,
+    starts_at: Annotated[
+        str | None,
+        typer.Option(
+            "--starts-at",
+            help="Wall clock of the first frame, such as 2026-01-31T18:30:00Z; without a zone "
+            "it is UTC. Default: the stream's start.",
+        ),
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", help="The VOD's title. Default: the stream's.")
+    ] = None,
+    description: Annotated[str, typer.Option("--description", help="Text below the video.")] = "",
+    as_json: _JsonOption = False,
+) -> None:
+    """Archive a video as a VOD of a stream.
+
+    H.264 with AAC is repackaged without encoding; what browsers cannot play is encoded. The same
+    video again changes nothing.
+    """
+    at = parsed_time(starts_at) if starts_at else None
+    with progress_bar() as tell, _database() as settings:
+        from aethex.imports import import_video
+
+        report = import_video(
+            settings,
+            path,
+            channel=channel,
+            stream=stream,
+            starts_at=at,
+            title=title,
+            description=description,
+            progress=lambda stage, share: tell(_STAGES.get(stage, stage.capitalize()), share),
+        )
+    if as_json:
+        print_json_line(asdict(report))
+        return
+    print_report(
+        f"Imported {escape(report.title)}"
+        if report.is_new
+        else f"Already imported: {escape(report.title)}",
+        {
+            "duration": f"{report.duration_seconds:,.1f} s",
+            "size": f"{report.size_bytes / 1e6:,.1f} MB",
+            "picture": f"{report.width} x {report.height}, {report.video_codec}",
+            "sound": report.audio_codec or "none",
+            "segments": report.segments,
+            "first frame at": report.started_at,
+            "vod": report.vod_id,
+            "stream": report.stream_id,
+            "channel": report.channel_id,
+        },
+    )
+    for line in (*report.changes, *report.notes):
+        output.print(f"  {escape(line)}")
+    output.print(f"  {settings.effective_public_url}/vods/{report.vod_id}")
+
+
+@contextmanager
+def _database() -> Iterator[Settings]:
+    """The settings, with a migrated database behind them while the block runs."""
+    from aethex.library import upgrade
+    from aethex.postgres import start_embedded
+
+    settings = get_settings()
+    with start_embedded(settings):
+        upgrade(settings)
+        yield settings

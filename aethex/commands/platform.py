@@ -1,6 +1,7 @@
 """`aethex up`, `status`, `restart`, `migrate`, `demo`, and `run`, which supervisor uses.
 
-What belongs here: arguments and tables. What does not: the processes (aethex/supervise), the demo's content.
+What belongs here: arguments and tables. What does not: the processes (aethex/supervise), the demo's
+content.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def up(
 ) -> None:
     """Start everything, print the addresses, and stop on Ctrl-C.
 
-    Postgres (unless AETHEX_DATABASE_URL names one), the service, Dagster and the dashboards run under
-    supervisor: one that ends is started again alone. Logs are in data/logs.
+    Postgres (unless AETHEX_DATABASE_URL names one), the service, Dagster and the dashboards run
+    under supervisor: one that ends is started again alone. Logs are in data/logs.
     """
     from aethex.supervise.up import up as run_platform
 
@@ -80,7 +81,9 @@ def restart(
 
 
 def migrate() -> None:
-    """Bring the database to this version's tables. Repeating it changes nothing; `aethex up` does it too."""
+    """Bring the database to this version's tables. Repeating it changes nothing; `aethex up` does
+    it too.
+    """
     from aethex.library import upgrade
     from aethex.postgres import start_embedded
 
@@ -91,7 +94,8 @@ def migrate() -> None:
 
 
 def demo() -> None:
-    """Make the demo content that is missing: channels, streams with viewers and chat, videos, and refresh.
+    """Make the demo content that is missing: channels, streams with viewers and chat, videos, and
+    refresh.
 
     `aethex up` runs this at its first start. Repeating it doubles nothing.
     """

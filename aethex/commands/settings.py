@@ -22,8 +22,8 @@ from aethex.settings import PROJECT_DIR, Settings, get_settings
 _INTRODUCTION = """\
 # Settings
 
-Each is read from the environment, or from a file `.env` in the project's folder (`NAME=value` a line); the
-environment wins. `aethex settings` lists them with the values in force.
+Each is read from the environment, or from a file `.env` in the project's folder (`NAME=value` a
+line); the environment wins. `aethex settings` lists them with the values in force.
 
 | name | default | meaning |
 | --- | --- | --- |
@@ -41,7 +41,7 @@ class SettingRow:
 
 
 def setting_rows(settings: Settings | None) -> Iterator[SettingRow]:
-    """All settings in the order of their declaration. Without `settings` the values are left empty."""
+    """All settings in the order of their declaration. Without `settings` values are left empty."""
     for name, field in Settings.model_fields.items():
         yield SettingRow(
             name=f"AETHEX_{name.upper()}",

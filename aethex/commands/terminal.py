@@ -1,22 +1,24 @@
 """How commands talk: reports on stdout, progress and errors on stderr.
 
-What belongs here: the two consoles, the progress bar, the JSON line. What does not: any command's words.
+What belongs here: the two consoles, the progress bar, the JSON line. What does not: any command's
+words.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 
+import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
-    ProgressColumn,
     SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
@@ -28,33 +30,31 @@ output = Console()
 errors = Console(stderr=True)
 
 
-class Advance(Protocol):
-    """Called with what is done so far and the whole, in any unit; None = not known yet."""
-
-    def __call__(self, done: float, total: float | None = None) -> None: ...
+Stages = Callable[[str, float | None], None]
+"""Called with what happens now and its share done, 0 to 1; None = no share is known."""
 
 
 @contextmanager
-def progress_bar(description: str, *, counts: bool = False) -> Iterator[Advance]:
-    """One bar on stderr while the block runs. On no terminal it prints nothing.
+def progress_bar() -> Iterator[Stages]:
+    """One bar on stderr while the block runs; what happens now stands before it.
 
-    `counts` shows "done/total" (rows, files) instead of a percentage.
+    On no terminal it prints nothing. It leaves no trace when the block ends.
     """
-    amount: ProgressColumn = MofNCompleteColumn() if counts else TaskProgressColumn()
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        amount,
+        TaskProgressColumn(),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task("", total=None)
 
-        def advance(done: float, total: float | None = None) -> None:
-            bar.update(task, completed=done, total=total)
+        def tell(stage: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bar.update(task, description=stage, completed=share or 0.0, total=total)
 
-        yield advance
+        yield tell
 
 
 def print_report(title: str, rows: Mapping[str, object]) -> None:
@@ -63,14 +63,47 @@ def print_report(title: str, rows: Mapping[str, object]) -> None:
     table.add_column("what", style="dim")
     table.add_column("value", justify="right")
     for what, value in rows.items():
-        text = (
-            f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-        )
-        table.add_row(what, text)
+        table.add_row(what, _as_text(value))
     output.print(table)
 
 
-def print_json_line(report: object) -> None:
-    """One line of JSON on stdout: the machine's form of a report. Times are ISO-8601 text."""
-    sys.stdout.write(json.dumps(report, default=str, ensure_ascii=False) + "\n")
+def _as_text(value: object) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return escape(str(value))
+
+
+def print_json_line(report: Mapping[str, object]) -> None:
+    """One line of JSON on stdout: the machine's form of a report. Times are ISO-8601 in UTC."""
+    sys.stdout.write(json.dumps(report, default=_as_json, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def utc_text(at: datetime) -> str:
+    """`2026-01-31T12:00:00Z`, with milliseconds if it has any; a time without a zone is UTC."""
+    aware = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    precision = "milliseconds" if aware.microsecond else "seconds"
+    return aware.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def parsed_time(text: str) -> datetime:
+    """An ISO-8601 time; without a zone it is UTC. Raises typer.BadParameter."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a time: write it as 2026-01-31T18:30:00Z."
+        ) from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)

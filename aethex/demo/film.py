@@ -1,7 +1,7 @@
 """A scene and its music as an MP4 file: H.264 and AAC, as a recorder would hand it in.
 
-What belongs here: the title, encoding, the child process that renders one film. What does not: what is
-shown (`scenes`), what is heard (`music`), which films there are (`content`).
+What belongs here: the title, encoding, the child process that renders one film. What does not: what
+is shown (`scenes`), what is heard (`music`), which films there are (`content`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ def render(
     title: str,
     subtitle: str,
     path: Path,
-    on_frame: Callable[[int, int], None] = lambda done, total: None,
+    on_frame: Callable[[int, int], None],
 ) -> None:
-    """Write the film of `scene` (a key of SCENES) to `path`; the same arguments give the same pictures.
+    """Write the film of `scene` (a key of SCENES) to `path`; the same arguments give the same
+    pictures.
 
-    1280x720 at 30 frames a second, an IDR every 2 s, one thread. `on_frame` gets frames done and in all.
+    1280x720 at 30 frames a second, an IDR every 2 s, one thread. `on_frame` gets frames done and in
+    all.
     """
     rng = np.random.default_rng(sum(scene.encode()))
     sound = compose(STYLES[scene], seconds, rng)
@@ -65,7 +67,7 @@ def render(
 def _add_video(container: av.container.OutputContainer) -> av.VideoStream:
     options = {
         "preset": "superfast",
-        "crf": "22",
+        "crf": "25",
         "x264-params": "keyint=60:min-keyint=60:scenecut=0:open-gop=0",
         "threads": "1",
     }
@@ -97,7 +99,7 @@ def _encode_sound(
     *,
     is_last: bool,
 ) -> int:
-    """Encode the sound that belongs before sample `upto`; returns how many samples went out so far."""
+    """Encode the sound that belongs before sample `upto`; returns how many samples are out."""
     while sent + _SOUND_BLOCK <= upto or (is_last and sent < sound.shape[1]):
         block = np.ascontiguousarray(sound[:, sent : sent + _SOUND_BLOCK])
         frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="stereo")
@@ -141,9 +143,11 @@ def _fade(canvas: Bytes, at: float, seconds: float) -> None:
 
 
 def main() -> None:
-    """The child process: a film described by JSON in the first argument; a line `done total` each half second.
+    """The child process: a film described by JSON in the first argument; a line `done total` each
+    half second.
 
-    It ends when nobody reads its progress any more, so that it never outlives the command that wanted it.
+    It ends when nobody reads its progress any more, so that it never outlives the command that
+    wanted it.
     """
     film = json.loads(sys.argv[1])
 
@@ -151,7 +155,9 @@ def main() -> None:
         sys.stdout.write(f"{done} {total}\n")
         sys.stdout.flush()
 
-    render(film["scene"], film["seconds"], film["title"], film["subtitle"], Path(film["path"]), report)
+    render(
+        film["scene"], film["seconds"], film["title"], film["subtitle"], Path(film["path"]), report
+    )
 
 
 if __name__ == "__main__":

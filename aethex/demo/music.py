@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Style:
-    """What a piece is made of. Chords are semitones above the root, one chord a bar of four beats."""
+    """What a piece is made of. Chords are semitones above the root, one a bar of four beats."""
 
     beats_per_minute: float
     root_hz: float
@@ -43,12 +43,24 @@ STYLES = {
     "neon": Style(120, 110.0, MINOR_DREAM, pad=0.4, arpeggio=0.5, bass=0.75, drums=0.9),
     "aurora": Style(62, 98.0, SLOW_NORTH, pad=0.9, arpeggio=0.28, bass=0.25, ambience="wind"),
     "space": Style(76, 87.31, OPEN_SPACE, pad=0.8, arpeggio=0.45, bass=0.35, ambience="hum"),
-    "city": Style(82, 116.54, LATE_TRAIN, pad=0.55, arpeggio=0.4, bass=0.55, drums=0.45, ambience="rain"),
-    "runner": Style(138, 130.81, BRIGHT_RUN, pad=0.0, arpeggio=0.6, bass=0.6, drums=0.5, is_chip=True),
-    "racer": Style(
-        150, 123.47, BRIGHT_RUN, pad=0.12, arpeggio=0.5, bass=0.7, drums=0.7, is_chip=True, ambience="engine"
+    "city": Style(
+        82, 116.54, LATE_TRAIN, pad=0.55, arpeggio=0.4, bass=0.55, drums=0.45, ambience="rain"
     ),
-}  # fmt: skip
+    "runner": Style(
+        138, 130.81, BRIGHT_RUN, pad=0.0, arpeggio=0.6, bass=0.6, drums=0.5, is_chip=True
+    ),
+    "racer": Style(
+        150,
+        123.47,
+        BRIGHT_RUN,
+        pad=0.12,
+        arpeggio=0.5,
+        bass=0.7,
+        drums=0.7,
+        is_chip=True,
+        ambience="engine",
+    ),
+}
 
 
 def compose(style: Style, seconds: float, rng: np.random.Generator) -> Floats:
@@ -67,7 +79,15 @@ def compose(style: Style, seconds: float, rng: np.random.Generator) -> Floats:
         if style.bass and bar >= min(2, bars - 1):
             _bass(dry, square if style.is_chip else saw, style, chord, start, beat)
         if style.arpeggio and bar >= 1:
-            _arpeggio(dry if style.is_chip else wet, square if style.is_chip else soft, style, chord, start, beat, rng)
+            _arpeggio(
+                dry if style.is_chip else wet,
+                square if style.is_chip else soft,
+                style,
+                chord,
+                start,
+                beat,
+                rng,
+            )
         if style.drums and bar >= min(4, bars // 4):
             _drums(dry, style, start, beat, rng)
     if not style.is_chip:
@@ -100,20 +120,26 @@ def _add(target: Floats, sound: Floats, start_seconds: float, left: float, right
         target[1, begin : begin + length] += sound[:length] * np.float32(right)
 
 
-def _pad(out: Floats, wave: Floats, style: Style, chord: tuple[int, ...], start: float, length: float) -> None:
+def _pad(
+    out: Floats, wave: Floats, style: Style, chord: tuple[int, ...], start: float, length: float
+) -> None:
     """The chord, swelling, each note twice and slightly apart; it rings into the next bar."""
     samples = round(length * 1.25 * SAMPLE_RATE)
     at = np.linspace(0, 1.25, samples, dtype=np.float32)
     swell = np.clip(at / 0.3, 0, 1) * np.clip((1.25 - at) / 0.35, 0, 1)
     for index, note in enumerate(chord):
         for side, apart in ((0, 0.9972), (1, 1.0028)):
-            tone = _tone(wave, _pitch(style, note) * apart, samples, phase=index * 0.23 + side * 0.41)
+            tone = _tone(
+                wave, _pitch(style, note) * apart, samples, phase=index * 0.23 + side * 0.41
+            )
             softened = np.convolve(tone, np.full(24, 1 / 24, dtype=np.float32), mode="same")
             sound = softened.astype(np.float32) * swell * np.float32(0.1 * style.pad)
             _add(out, sound, start, 0.9 - 0.5 * side, 0.4 + 0.5 * side)
 
 
-def _bass(out: Floats, wave: Floats, style: Style, chord: tuple[int, ...], start: float, beat: float) -> None:
+def _bass(
+    out: Floats, wave: Floats, style: Style, chord: tuple[int, ...], start: float, beat: float
+) -> None:
     samples = round(beat * 0.5 * SAMPLE_RATE)
     fall = np.exp(-np.linspace(0, 3.2, samples, dtype=np.float32))
     fall *= np.clip(np.linspace(1, 0, samples) * 40, 0, 1).astype(np.float32)
@@ -121,8 +147,16 @@ def _bass(out: Floats, wave: Floats, style: Style, chord: tuple[int, ...], start
     for step in range(steps):
         octave = 12 if steps == 8 and step % 8 in (3, 7) else 0
         tone = _tone(wave, _pitch(style, chord[0] - 12 + octave), samples)
-        low = np.convolve(tone, np.full(36, 1 / 36, dtype=np.float32), mode="same").astype(np.float32)
-        _add(out, low * fall * np.float32(0.34 * style.bass), start + step * 4 * beat / steps, 0.7, 0.7)
+        low = np.convolve(tone, np.full(36, 1 / 36, dtype=np.float32), mode="same").astype(
+            np.float32
+        )
+        _add(
+            out,
+            low * fall * np.float32(0.34 * style.bass),
+            start + step * 4 * beat / steps,
+            0.7,
+            0.7,
+        )
 
 
 def _arpeggio(
@@ -190,7 +224,11 @@ def _ambience(kind: str, samples: int, rng: np.random.Generator) -> Floats:
     swell = (0.75 + 0.25 * np.sin(at * 0.6)).astype(np.float32)
     if kind == "engine":
         turns = np.cumsum(86 + 10 * np.sin(at * 0.4)) / SAMPLE_RATE
-        hum = np.sin(2 * np.pi * turns) + 0.5 * np.sin(4 * np.pi * turns) + 0.3 * np.sin(6 * np.pi * turns)
+        hum = (
+            np.sin(2 * np.pi * turns)
+            + 0.5 * np.sin(4 * np.pi * turns)
+            + 0.3 * np.sin(6 * np.pi * turns)
+        )
         out += (hum * 0.035).astype(np.float32)
         return out
     width, loud = {"rain": (2, 0.028), "wind": (160, 0.22), "hum": (420, 0.3)}[kind]

@@ -1,7 +1,7 @@
 """Talking to the running supervisord: start, states, restart.
 
-What belongs here: its XML-RPC over a Unix socket, and where that socket is. What does not: which programs
-there are, or when to start them.
+What belongs here: its XML-RPC over a Unix socket, and where that socket is. What does not: which
+programs there are, or when to start them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class ProgramState:
 
     name: str
     state: str
-    """RUNNING, STARTING, BACKOFF (ended too soon, will be tried again), FATAL (given up), STOPPED, …"""
+    """RUNNING, STARTING, BACKOFF (ended too soon, will be tried again), FATAL (given up), STOPPED,
+    …
+    """
     pid: int
     uptime_seconds: float
     description: str
@@ -75,7 +77,9 @@ class Control:
                 raise
 
     def restart(self, name: str) -> None:
-        """Stop a program and start it again; returns when it was started. Raises NotRunning for no such name."""
+        """Stop a program and start it again; returns when it was started. Raises NotRunning for no
+        such name.
+        """
         try:
             state = self.states().get(name)
             if state is not None and state.is_up:

@@ -1,4 +1,6 @@
-"""Why the platform cannot start or stopped. Every message is one line that says which part and what to do."""
+"""Why the platform cannot start or stopped. Every message is one line that says which part and what
+to do.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""supervisord as a child that never outlives the `aethex up` that started it, however that one ended.
+"""supervisord as a child that never outlives the `aethex up` that started it, however that one
+ended.
 
 What belongs here: that bond. What does not: which programs run (supervisord.conf).
 
-The parent holds the write end of a pipe and nobody else does; when it is gone, even by kill -9, the read end
-reports end of file, and supervisord stops its programs in order. Each program asks the kernel for a signal
-when supervisord itself is killed (`die_with_parent`, Linux).
+The parent holds the write end of a pipe and nobody else does; when it is gone, even by kill -9, the
+read end reports end of file, and supervisord stops its programs in order. Each program asks the
+kernel for a signal when supervisord itself is killed (`die_with_parent`, Linux).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""One `aethex up` a data folder: a kernel lock that supervisord shares, so that it is held while either lives.
+"""One `aethex up` a data folder: a kernel lock that supervisord shares, so that it is held while
+either lives.
 
 What belongs here: taking the lock, and who has it. What does not: starting or stopping anything.
 """
@@ -26,7 +27,9 @@ class Holder:
 
 
 class UpLock:
-    """An open lock file; held or not. The kernel frees it when the last process that has it open ends."""
+    """An open lock file; held or not. The kernel frees it when the last process that has it open
+    ends.
+    """
 
     def __init__(self, settings: Settings) -> None:
         settings.run_dir.mkdir(parents=True, exist_ok=True)

@@ -196,7 +196,9 @@ class Parts:
 
 
 def stop_orphaned_postgres(settings: Settings, timeout_seconds: float = 30.0) -> None:
-    """End the embedded server that a killed supervisor left; call it with the lock of `aethex up` held."""
+    """End the embedded server that a killed supervisor left; call it with the lock of `aethex up`
+    held.
+    """
     if not settings.is_database_embedded:
         return
     location = embedded_location(settings)

@@ -6,7 +6,6 @@ What belongs here: asking the system. What does not: what to do about it (`prefl
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +40,7 @@ def _by_whom(port: int) -> str:
     for process in Path("/proc").glob("[0-9]*") if inodes else ():
         with suppress(OSError):
             for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) in inodes:
+                if str(descriptor.readlink()) in inodes:
                     return f" by {(process / 'comm').read_text().strip()} (pid {process.name})"
     return ""
 

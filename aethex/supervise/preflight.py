@@ -1,4 +1,5 @@
-"""What must hold before anything is started; each failure is one line that says which and what to do.
+"""What must hold before anything is started; each failure is one line that says which and what to
+do.
 
 What belongs here: the checks of `aethex up`. What does not: repairing, starting.
 """
@@ -49,7 +50,9 @@ def check_ports(settings: Settings) -> None:
 
 
 def check_folders(settings: Settings, needed_bytes: int) -> None:
-    """Raise CannotStart when the data folder, or a folder store elsewhere, is read-only or too full."""
+    """Raise CannotStart when the data folder, or a folder store elsewhere, is read-only or too
+    full.
+    """
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,8 +76,8 @@ def _check_room(folder: Path, needed_bytes: int, setting: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise CannotStart(
-            f"Too little room in {folder}: {free / _GIB:.2f} GiB are free, {needed_bytes / _GIB:.1f} GiB "
-            f"are needed: free some, or set {setting} to another disk."
+            f"Too little room in {folder}: {free / _GIB:.2f} GiB are free and "
+            f"{needed_bytes / _GIB:.1f} GiB needed: free some, or set {setting} to another disk."
         )
 
 

@@ -1,7 +1,7 @@
 """The processes of the platform: how each is started, and how one knows that it answers.
 
-What belongs here: command, environment and health address of each. What does not: keeping them alive
-(supervisord.conf), the order and the terminal (`up`).
+What belongs here: command, environment and health address of each. What does not: keeping them
+alive (supervisord.conf), the order and the terminal (`up`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Program:
         """Address to ask from this machine."""
         if self.health_path is None or self.port_setting is None:
             return None
-        return f"http://{_local(settings.host)}:{getattr(settings, self.port_setting)}{self.health_path}"
+        port = getattr(settings, self.port_setting)
+        return f"http://{_local(settings.host)}:{port}{self.health_path}"
 
 
 PROGRAMS = (

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -37,9 +37,11 @@ class _Stop(Exception):
 
 
 def up(settings: Settings, console: Console, *, with_demo: bool) -> int:
-    """Run the platform until it is told to stop. Returns the exit code: 0 when it was, or runs already.
+    """Run the platform until it is told to stop. Returns the exit code: 0 when it was, or runs
+    already.
 
-    Raises CannotStart, DatabaseUnreachable, StoreError (nothing was started), or PartFailed (all was stopped).
+    Raises CannotStart, DatabaseUnreachable, StoreError (nothing was started), or PartFailed (all
+    was stopped).
     """
     lock = UpLock(settings)
     try:
@@ -51,7 +53,8 @@ def up(settings: Settings, console: Console, *, with_demo: bool) -> int:
             with console.status("The last run is still stopping"):
                 if not lock.take(_TAKEOVER_SECONDS):
                     raise CannotStart(
-                        f"Another AeThex on {settings.data_dir} is still stopping: try again in a moment."
+                        f"Another AeThex on {settings.data_dir} is still stopping: "
+                        "try again in a moment."
                     )
         stop_orphaned_postgres(settings)
         with console.status("Checking ports, disk, database and store"):
@@ -141,10 +144,8 @@ def _finish(parts: Parts, console: Console, demo: subprocess.Popen[bytes] | None
             except subprocess.TimeoutExpired:
                 demo.kill()
         parts.stop()
-    try:
+    with suppress(OSError):  # the terminal may be gone
         console.print("Stopped.")
-    except OSError:
-        pass  # the terminal is gone
 
 
 @contextmanager
@@ -167,7 +168,9 @@ def _stop_signals() -> Iterator[None]:
 
 
 class _Board:
-    """One line a part while they start: a spinner, then how long it took. Plain lines on no terminal."""
+    """One line a part while they start: a spinner, then how long it took. Plain lines on no
+    terminal.
+    """
 
     def __init__(self, titles: list[str], console: Console) -> None:
         self._titles = titles

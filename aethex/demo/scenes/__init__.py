@@ -1,7 +1,8 @@
 """Moving pictures that the demo's videos show, one a file.
 
 What belongs here: drawing. Each scene is a class that is made with a random generator and has
-`draw(frame, at_seconds)`, which fills an array (720, 1280, 3) of bytes. What does not: encoding, sound.
+`draw(frame, at_seconds)`, which fills an array (720, 1280, 3) of bytes. What does not: encoding,
+sound.
 """
 
 from collections.abc import Callable

@@ -87,12 +87,20 @@ class NorthernWindow:
             phase, pace = curtain["phase"], curtain["pace"]
             assert not isinstance(phase, float)
             x, t = self._across * 2 * np.pi, at_seconds * np.float32(pace)
-            edge = curtain["base"] + 11 * np.sin(1.2 * x + 5 * t + phase[0]) + 6 * np.sin(2.7 * x - 8 * t + phase[1])
-            rays = 0.55 + 0.25 * np.sin(9 * x + 20 * t + phase[2]) * np.sin(4 * x - 11 * t + phase[3])
+            edge = (
+                curtain["base"]
+                + 11 * np.sin(1.2 * x + 5 * t + phase[0])
+                + 6 * np.sin(2.7 * x - 8 * t + phase[1])
+            )
+            rays = 0.55 + 0.25 * np.sin(9 * x + 20 * t + phase[2]) * np.sin(
+                4 * x - 11 * t + phase[3]
+            )
             rays += 0.28 * np.sin(31 * x + 34 * t + phase[4]) * np.sin(2 * x + 9 * t)
             swell = 0.55 + 0.45 * np.sin(x * 0.9 - 4 * t + phase[5])
             up = (edge[None, :] - self._heights) / curtain["reach"]
-            fade = np.where(up >= 0, np.exp(-np.maximum(up, 0) * 2.1), np.exp(np.minimum(up, 0) * 16))
+            fade = np.where(
+                up >= 0, np.exp(-np.maximum(up, 0) * 2.1), np.exp(np.minimum(up, 0) * 16)
+            )
             amount = fade * np.clip(rays * swell, 0, 1)[None, :] * curtain["strength"]
             colours = curtain["colours"]
             assert not isinstance(colours, float)
@@ -116,7 +124,11 @@ class NorthernWindow:
         picture = vertical_gradient([(0, shades[0]), (1, shades[1])], height, width)
         depth = np.arange(height, dtype=np.float32)[:, None] - line[None, :]
         terrain = tileable_noise(rng, height, width, 1.55)
-        relief = np.clip((np.roll(terrain, -3, axis=1) - terrain + np.roll(terrain, 2, axis=0) - terrain) * 9, -1, 1)
+        relief = np.clip(
+            (np.roll(terrain, -3, axis=1) - terrain + np.roll(terrain, 2, axis=0) - terrain) * 9,
+            -1,
+            1,
+        )
         cap = np.clip((snow_line - line[None, :] - depth * 0.75 + (terrain - 0.5) * 90) / 9, 0, 1)
         paint(picture, cap * 0.85, rgb("#b3c9e2"))
         picture *= 1 + (relief * 0.42)[..., None]
@@ -139,7 +151,9 @@ class NorthernWindow:
                 top = ground[x] - size * (1 - abs(step) / (half + 1)) + branch
                 column = (x + step) % width
                 line[column] = min(line[column], top)
-        picture = vertical_gradient([(0, "#06101f"), (0.6, "#040b16"), (1, "#02050b")], height, width)
+        picture = vertical_gradient(
+            [(0, "#06101f"), (0.6, "#040b16"), (1, "#02050b")], height, width
+        )
         return Layer(picture, below(line, height), top=HEIGHT - height)
 
     @staticmethod
@@ -154,7 +168,12 @@ class NorthernWindow:
         flicker = 0.8 + 0.2 * np.sin(at_seconds * 7.3) * np.sin(at_seconds * 3.1)
         for y, amount in ((_SHORE - 16, 1.0), (_SHORE + 26, 0.45)):
             part = frame[y - 46 : y + 46, x - 46 : x + 46]
-            glow = self._cabin[..., None] * np.array(rgb("#ffb45e"), dtype=np.float32) * flicker * amount
+            glow = (
+                self._cabin[..., None]
+                * np.array(rgb("#ffb45e"), dtype=np.float32)
+                * flicker
+                * amount
+            )
             part[...] = np.minimum(part + glow, 255).astype(np.uint8)
         frame[_SHORE - 20 : _SHORE - 12, x - 3 : x + 3] = rgb("#ffd9a0")
 

@@ -2,8 +2,9 @@
 
 What belongs here: drawing that several scenes share. What does not: any scene's own things.
 
-A frame is an array (HEIGHT, WIDTH, 3) of bytes, RGB. Layers are made once, before the first frame; a frame
-is put together from them with few passes over the pixels, so that a core draws about 100 frames a second.
+A frame is an array (HEIGHT, WIDTH, 3) of bytes, RGB. Layers are made once, before the first frame;
+a frame is put together from them with few passes over the pixels, so that a core draws about 100
+frames a second.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def rgb(hexadecimal: str) -> Colour:
 
 
 def ramp(stops: Sequence[tuple[float, str]], length: int) -> Floats:
-    """Colours (length, 3) along a line, between stops of (position 0–1, colour), 0–255 as floats."""
+    """Colours (length, 3) along a line, between stops of (position 0–1, colour); floats 0–255."""
     at = np.linspace(0, 1, length)
     places = [place for place, _ in stops]
     colours = np.array([rgb(colour) for _, colour in stops], dtype=np.float64)
@@ -40,7 +41,9 @@ def ramp(stops: Sequence[tuple[float, str]], length: int) -> Floats:
     return np.stack(channels, axis=1).astype(np.float32)
 
 
-def vertical_gradient(stops: Sequence[tuple[float, str]], height: int, width: int = WIDTH) -> Floats:
+def vertical_gradient(
+    stops: Sequence[tuple[float, str]], height: int, width: int = WIDTH
+) -> Floats:
     """A picture (height, width, 3) whose rows run through the stops from top to bottom."""
     return np.repeat(ramp(stops, height)[:, None, :], width, axis=1)
 
@@ -53,7 +56,7 @@ def to_bytes(picture: Floats, rng: np.random.Generator | None = None) -> Bytes:
 
 
 def tileable_noise(rng: np.random.Generator, height: int, width: int, roughness: float) -> Floats:
-    """Cloud-like noise 0–1 that continues at its borders; roughness 1 is fine, 3 is large clouds."""
+    """Cloud-like noise 0–1 that continues at its borders; roughness 1 is fine, 3 large clouds."""
     size = max(height, width)
     rows = np.fft.fftfreq(height)[:, None] * size
     columns = np.fft.rfftfreq(width)[None, :] * size
@@ -80,7 +83,7 @@ def ridge(rng: np.random.Generator, width: int, roughness: float, peaks: int = 0
 
 
 def below(line: Floats, height: int) -> Floats:
-    """Coverage 0–1 (height, width) of what lies below `line` (rows, per column), with soft edges."""
+    """Coverage 0–1 (height, width) of what is below `line` (rows, per column), with soft edges."""
     rows = np.arange(height, dtype=np.float32)[:, None]
     return np.clip(rows - line[None, :] + 0.5, 0, 1)
 
@@ -113,7 +116,9 @@ def soft_disc(radius: int, power: float = 2.0) -> Floats:
 
 
 def paint(picture: Floats, coverage: Floats | Bytes, colour: Floats | Colour) -> None:
-    """Lay a colour (or a picture) over `picture`, in place, where `coverage` (0–1, or bytes) says so."""
+    """Lay a colour (or a picture) over `picture`, in place, where `coverage` (0–1, or bytes) says
+    so.
+    """
     amount = coverage.astype(np.float32)
     if coverage.dtype == np.uint8:
         amount = amount / 255
@@ -131,7 +136,9 @@ def light(picture: Floats, amount: Floats | Bytes, colour: Colour) -> None:
 
 
 class Overlay:
-    """A picture with soft edges, kept so that laying it over a frame costs three passes over its bytes."""
+    """A picture with soft edges, kept so that laying it over a frame costs three passes over its
+    bytes.
+    """
 
     def __init__(self, picture: Floats, coverage: Floats) -> None:
         """`picture` (h, w, 3) 0–255, `coverage` (h, w) 0–1."""
@@ -165,10 +172,14 @@ class Overlay:
 
 
 class Layer:
-    """A strip as wide as one likes that passes behind the frame's borders and starts again: parallax."""
+    """A strip as wide as one likes that passes behind the frame's borders and starts again:
+    parallax.
+    """
 
     def __init__(self, picture: Floats, coverage: Floats, *, top: int) -> None:
-        """`picture` (h, w, 3) 0–255 and `coverage` (h, w) 0–1 loop; `top` is the frame's row of the first."""
+        """`picture` (h, w, 3) 0–255 and `coverage` (h, w) 0–1 loop; `top` is the frame's row of the
+        first.
+        """
         self._loop_width = picture.shape[1]
         self._top = top
         self._strip = Overlay(
@@ -185,7 +196,11 @@ class Sparkles:
     """Points that twinkle, each at its own pace: stars, windows, fireflies."""
 
     def __init__(
-        self, rng: np.random.Generator, count: int, box: tuple[int, int, int, int], colours: Sequence[str]
+        self,
+        rng: np.random.Generator,
+        count: int,
+        box: tuple[int, int, int, int],
+        colours: Sequence[str],
     ) -> None:
         """`box` is (left, top, right, bottom) in pixels."""
         left, top, right, bottom = box

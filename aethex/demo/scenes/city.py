@@ -1,4 +1,6 @@
-"""Rain Over Line 9: a city at night in the rain, an elevated train, and its mirror in the wet street."""
+"""Rain Over Line 9: a city at night in the rain, an elevated train, and its mirror in the wet
+street.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +32,39 @@ _SIGNS = ["#ff3d7f", "#35e0ff", "#ffb02e", "#7dff6a", "#b57bff"]
 
 
 class RainCity:
-    """The view glides past three depths of buildings; a train crosses; rain falls before and behind."""
+    """The view glides past three depths of buildings; a train crosses; rain falls before and
+    behind.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        sky = vertical_gradient([(0, "#080a22"), (0.3, "#1d1648"), (0.55, "#552766"), (0.75, "#a3446e"), (1, "#c7606a")], _STREET)
+        sky = vertical_gradient(
+            [
+                (0, "#080a22"),
+                (0.3, "#1d1648"),
+                (0.55, "#552766"),
+                (0.75, "#a3446e"),
+                (1, "#c7606a"),
+            ],
+            _STREET,
+        )
         moon = np.zeros((_STREET, WIDTH), dtype=np.float32)
         disc = soft_disc(230, 2.4)
         moon[0:340, 860 : 860 + 420] = disc[120:460, :420]
         light(sky, moon * 0.5, rgb("#8fa6e8"))
         self._sky = to_bytes(sky, rng)
         self._far = self._buildings(rng, 400, (120, 370), (36, 90), "#1d2148", "#2b2a58", 0.3, 3)
-        self._middle = self._buildings(rng, 440, (120, 400), (70, 150), "#141735", "#1a1d42", 0.42, 4)
-        self._near = self._buildings(rng, 300, (70, 200), (110, 240), "#080a18", "#0b0e20", 0.3, 6, signs=26)
+        self._middle = self._buildings(
+            rng, 440, (120, 400), (70, 150), "#141735", "#1a1d42", 0.42, 4
+        )
+        self._near = self._buildings(
+            rng, 300, (70, 200), (110, 240), "#080a18", "#0b0e20", 0.3, 6, signs=26
+        )
         self._train = self._draw_train()
         self._track = self._draw_track()
         self._rain = [self._rain_sheet(rng, *kind) for kind in ((900, 14, 60), (420, 30, 105))]
-        self._street_shade = (ramp([(0, "#8a86a8"), (1, "#3a3a52")], HEIGHT - _STREET) * 1.1).astype(np.uint16)
+        self._street_shade = (
+            ramp([(0, "#8a86a8"), (1, "#3a3a52")], HEIGHT - _STREET) * 1.1
+        ).astype(np.uint16)
         self._rings = rng.uniform(0, 1, (42, 3))
 
     def draw(self, frame: Bytes, at_seconds: float) -> None:
@@ -72,7 +91,9 @@ class RainCity:
         cell: int,
         signs: int = 0,
     ) -> Layer:
-        """A row of houses that loops: heights, widths and window size in pixels, `lit` of the windows on."""
+        """A row of houses that loops: heights, widths and window size in pixels, `lit` of the
+        windows on.
+        """
         picture = np.zeros((height, _LOOP, 3), dtype=np.float32)
         coverage = np.zeros((height, _LOOP), dtype=np.float32)
         glow = np.zeros((height, _LOOP, 3), dtype=np.float32)
@@ -100,7 +121,12 @@ class RainCity:
 
     @staticmethod
     def _light_windows(
-        rng: np.random.Generator, picture: Floats, glow: Floats, house: tuple[int, int, int], lit: float, cell: int
+        rng: np.random.Generator,
+        picture: Floats,
+        glow: Floats,
+        house: tuple[int, int, int],
+        lit: float,
+        cell: int,
     ) -> None:
         x, top, width = house
         step_x, step_y = cell * 2 + int(rng.integers(0, 3)), cell * 3 + int(rng.integers(0, 4))
@@ -124,7 +150,10 @@ class RainCity:
             return
         colour = rgb(_SIGNS[int(rng.integers(0, len(_SIGNS)))])
         w, h = int(rng.integers(24, 40)), int(rng.integers(70, 120))
-        left, upper = x + int(rng.integers(12, width - w - 10)), min(top + 26, picture.shape[0] - h - 8)
+        left, upper = (
+            x + int(rng.integers(12, width - w - 10)),
+            min(top + 26, picture.shape[0] - h - 8),
+        )
         mask = np.zeros((h, w), dtype=np.uint8)
         mask[:3], mask[-3:], mask[:, :3], mask[:, -3:] = 255, 255, 255, 255
         for row in range(11, h - 10, 15):
@@ -167,7 +196,10 @@ class RainCity:
         for car in range(cars):
             left = car * 298.0
             body = polygon_mask(
-                [(left + 6, 10), (left + 288, 10), (left + 294, 20), (left + 294, 62), (left, 62), (left, 20)],
+                [
+                    *((left + 6, 10), (left + 288, 10), (left + 294, 20)),
+                    *((left + 294, 62), (left, 62), (left, 20)),
+                ],
                 height, width,
             )  # fmt: skip
             np.maximum(coverage, body / np.float32(255), out=coverage)
@@ -176,7 +208,9 @@ class RainCity:
             for window in range(7):
                 start = int(left) + 16 + window * 39
                 picture[20:42, start : start + 30] = rgb("#ffe2a8")
-                picture[30:42, start + 6 + window % 3 * 5 : start + 14 + window % 3 * 5] = rgb("#6b4a3a")
+                picture[30:42, start + 6 + window % 3 * 5 : start + 14 + window % 3 * 5] = rgb(
+                    "#6b4a3a"
+                )
         coverage[62:70, 20:-40] = 0.9
         glow = blurred((coverage * 255).astype(np.uint8), 5) / np.float32(255)
         light(picture, glow * 0.12, rgb("#ffd9a0"))
@@ -229,7 +263,9 @@ class RainCity:
             middle_y = _STREET + 24 + (y * 128 + turn * 53) % 120
             radius = 3 + age * 20 * (middle_y - _STREET) / 90
             column = (middle_x + radius * np.cos(angle)).astype(np.intp)
-            row = np.clip(middle_y + radius * 0.3 * np.sin(angle), _STREET, HEIGHT - 1).astype(np.intp)
+            row = np.clip(middle_y + radius * 0.3 * np.sin(angle), _STREET, HEIGHT - 1).astype(
+                np.intp
+            )
             column = np.clip(column, 0, WIDTH - 1)
             lifted = frame[row, column].astype(np.uint16) + int(60 * (1 - age))
             frame[row, column] = np.minimum(lifted, 255)

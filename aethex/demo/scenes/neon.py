@@ -33,7 +33,8 @@ class NeonDrive:
 
     def __init__(self, rng: np.random.Generator) -> None:
         sky = vertical_gradient(
-            [(0, "#0b0524"), (0.35, "#2a0b52"), (0.7, "#8a1a78"), (0.9, "#e8457a"), (1, "#ff8a5c")], _HORIZON
+            [(0, "#0b0524"), (0.35, "#2a0b52"), (0.7, "#8a1a78"), (0.9, "#e8457a"), (1, "#ff8a5c")],
+            _HORIZON,
         )
         self._halo(sky)
         with_sun = sky.copy()
@@ -67,7 +68,9 @@ class NeonDrive:
     def _sun(picture: Floats) -> Floats:
         y, x = np.mgrid[0:_HORIZON, 0:WIDTH].astype(np.float32)
         coverage = np.clip(_SUN_RADIUS - np.hypot(x - _SUN_X, y - _SUN_Y) + 0.5, 0, 1)
-        colours = ramp([(0, "#fff3a6"), (0.4, "#ffc15e"), (0.75, "#ff6a88"), (1, "#ff3d9a")], 2 * _SUN_RADIUS)
+        colours = ramp(
+            [(0, "#fff3a6"), (0.4, "#ffc15e"), (0.75, "#ff6a88"), (1, "#ff3d9a")], 2 * _SUN_RADIUS
+        )
         rows = np.clip(np.arange(_HORIZON) - (_SUN_Y - _SUN_RADIUS), 0, 2 * _SUN_RADIUS - 1)
         paint(picture, coverage, np.repeat(colours[rows][:, None], WIDTH, axis=1))
         return coverage
@@ -77,7 +80,11 @@ class NeonDrive:
         x = np.arange(WIDTH)
         away = np.abs(x - _SUN_X) / (WIDTH / 2)
         for scale, colour, edge in ((150, "#35114f", "#d33fd3"), (95, "#180a33", "#35e0ff")):
-            line = _HORIZON - 4 - ridge(rng, WIDTH, 1.1, peaks=6) * scale * np.clip(away * 1.5 - 0.28, 0, 1)
+            line = (
+                _HORIZON
+                - 4
+                - ridge(rng, WIDTH, 1.1, peaks=6) * scale * np.clip(away * 1.5 - 0.28, 0, 1)
+            )
             points = [(float(a), float(b)) for a, b in zip(x[::4], line[::4], strict=True)]
             mask = polygon_mask([(0, _HORIZON), *points, (WIDTH, _HORIZON)], _HORIZON, WIDTH)
             paint(picture, mask, rgb(colour))
@@ -97,7 +104,9 @@ class NeonDrive:
         part = amount[np.isin(rows, cut)][:, None, None].astype(np.float32)
         left, right = _SUN_X - _SUN_RADIUS - 2, _SUN_X + _SUN_RADIUS + 2
         sun = self._with_sun[cut, left:right]
-        frame[cut, left:right] = (sun * (1 - part) + self._sky[cut, left:right] * part).astype(np.uint8)
+        frame[cut, left:right] = (sun * (1 - part) + self._sky[cut, left:right] * part).astype(
+            np.uint8
+        )
 
     # the floor
 
@@ -110,12 +119,17 @@ class NeonDrive:
         x = np.arange(WIDTH, dtype=np.float32)[None, :] - WIDTH / 2
         distance = np.abs(x / spacing - np.rint(x / spacing)) * spacing
         thick = 0.7 + down[:, None] / 240
-        lines = np.clip(1.3 - distance / thick, 0, 1) + 0.42 * np.exp(-distance / (4 + down[:, None] / 30))
+        lines = np.clip(1.3 - distance / thick, 0, 1) + 0.42 * np.exp(
+            -distance / (4 + down[:, None] / 30)
+        )
         self._verticals = (lines * fog[:, None] * 108).astype(np.uint8)
         self._fog = fog
         shades = ramp([(0, "#150634"), (0.45, "#c22bd0"), (0.75, "#ff74f0"), (1, "#ffe3ff")], 256)
         self._shades = shades.astype(np.uint8)
-        glow = np.exp(-np.abs(np.arange(WIDTH) - _SUN_X) / 190.0)[None, :] * np.exp(-down / 120)[:, None]
+        glow = (
+            np.exp(-np.abs(np.arange(WIDTH) - _SUN_X) / 190.0)[None, :]
+            * np.exp(-down / 120)[:, None]
+        )
         reflection = np.zeros((height, WIDTH, 3), dtype=np.float32)
         light(reflection, glow * 0.42, rgb("#ff6a9a"))
         self._reflection = to_bytes(reflection, rng)
@@ -125,11 +139,14 @@ class NeonDrive:
         cell = depth * 0.14 + at_seconds * _CELLS_PER_SECOND
         pixels_per_cell = self._down**2 / (_GRID_DEPTH * 0.14)
         distance = np.abs(cell - np.rint(cell)) * pixels_per_cell
-        rows = np.clip(1.4 - distance / (0.8 + self._down / 160), 0, 1) + 0.4 * np.exp(-distance / 7)
+        rows = np.clip(1.4 - distance / (0.8 + self._down / 160), 0, 1) + 0.4 * np.exp(
+            -distance / 7
+        )
         across = (rows * self._fog * 72).astype(np.uint8)
         index = self._verticals + across[:, None]
         np.take(self._shades, index, axis=0, out=floor, mode="clip")
-        # Light never overflows: where the lines are bright, the reflection only lifts what is darker.
+        # Light never overflows: where the lines are bright, the reflection only lifts what is
+        # darker.
         np.maximum(floor, self._reflection, out=floor)
 
     # the car
@@ -157,7 +174,9 @@ class NeonDrive:
         shape([(168, 72), (230, 72), (228, 84), (168, 84)], "#ff2d6f")
         shape([(104, 88), (156, 88), (156, 100), (104, 100)], "#d9d3ff")
         for left in (30, 168):
-            lamp = polygon_mask([(left, 72), (left + 62, 72), (left + 62, 84), (left, 84)], height, width)
+            lamp = polygon_mask(
+                [(left, 72), (left + 62, 72), (left + 62, 84), (left, 84)], height, width
+            )
             light(picture, blurred(lamp, 7), rgb("#ff3d7f"))
         return np.clip(picture, 0, 255), coverage
 

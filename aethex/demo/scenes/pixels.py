@@ -1,4 +1,5 @@
-"""Pixel art for the game scenes: a small picture that is shown four times as large, sprites, letters.
+"""Pixel art for the game scenes: a small picture that is shown four times as large, sprites,
+letters.
 
 What belongs here: what both games draw with. What does not: the games.
 """
@@ -83,5 +84,5 @@ def write(picture: Bytes, text: str, left: int, top: int, colour: Colour) -> Non
 
 def enlarge(picture: Bytes, frame: Bytes) -> None:
     """Show the small picture on the whole frame, each pixel as a square."""
-    view = frame.reshape(DOWN, SCALE, ACROSS, SCALE, 3)
-    view[:] = picture[:, None, :, None, :]
+    wide = np.repeat(picture, SCALE, axis=1)
+    frame.reshape(DOWN, SCALE, -1)[:] = wide.reshape(DOWN, 1, -1)

@@ -94,7 +94,12 @@ class CoastalSprint:
         self._player = Sprite.drawn(_CAR, _PALETTE)
         self._others = [
             Sprite.drawn(_CAR, _PALETTE | {"r": body, "R": dark})
-            for body, dark in (("#3d7bff", "#2450b0"), ("#f2f2f7", "#a8adbd"), ("#ffc93c", "#b98a12"), ("#8d5fd3", "#5d3a9b"))
+            for body, dark in (
+                ("#3d7bff", "#2450b0"),
+                ("#f2f2f7", "#a8adbd"),
+                ("#ffc93c", "#b98a12"),
+                ("#8d5fd3", "#5d3a9b"),
+            )
         ]
         self._palm, self._board = Sprite.drawn(_PALM, _PALETTE), Sprite.drawn(_BOARD, _PALETTE)
         self._sizes: dict[tuple[int, int], Sprite] = {}
@@ -145,7 +150,9 @@ class CoastalSprint:
     @staticmethod
     def _draw_sky(rng: np.random.Generator) -> Bytes:
         sky = np.repeat(
-            ramp([(0, "#2f86e0"), (0.6, "#7cc8f5"), (1, "#dff4ff")], _HORIZON)[:, None], ACROSS, axis=1
+            ramp([(0, "#2f86e0"), (0.6, "#7cc8f5"), (1, "#dff4ff")], _HORIZON)[:, None],
+            ACROSS,
+            axis=1,
         )
         sky = sky[(np.arange(_HORIZON) // 4 * 4)]
         y, x = np.mgrid[0:_HORIZON, 0:ACROSS]
@@ -215,7 +222,9 @@ class CoastalSprint:
 
     # what stands and drives beside
 
-    def _put_objects(self, picture: Bytes, travelled: float, at_seconds: float, middles: Floats) -> None:
+    def _put_objects(
+        self, picture: Bytes, travelled: float, at_seconds: float, middles: Floats
+    ) -> None:
         objects: list[tuple[float, float, Sprite, float]] = []
         first = int(travelled // 22) + 1
         for index in range(first + 8, first - 1, -1):
@@ -233,7 +242,13 @@ class CoastalSprint:
             self._put_at(picture, ahead, side, sprite, size, middles)
 
     def _put_at(
-        self, picture: Bytes, ahead: float, side: float, sprite: Sprite, size: float, middles: Floats
+        self,
+        picture: Bytes,
+        ahead: float,
+        side: float,
+        sprite: Sprite,
+        size: float,
+        middles: Floats,
     ) -> None:
         """Draw an object so many metres ahead, `side` road widths beside the middle."""
         if not 6.5 < ahead < 175:

@@ -30,19 +30,58 @@ _HERO_HEAD = [
     ".kssssssssk.....",
     "..kkssssskk.....",
 ]
-_HERO_BODY = ["oo.kbbbbbk......", "oookbbbbbbk.....", ".okbbybbbbskk...", "..kbbbbbbksk....", "..kBBBBBBkk....."]
+_HERO_BODY = [
+    "oo.kbbbbbk......",
+    "oookbbbbbbk.....",
+    ".okbbybbbbskk...",
+    "..kbbbbbbksk....",
+    "..kBBBBBBkk.....",
+]
 _HERO_LEGS = (
     ["..kBBkkBBk......", ".kBBk..kBBk.....", "kkkk....kkkk...."],
     ["...kBBBBk.......", "...kBkBBk.......", "...kkkkkk......."],
     ["..kBBkkBBkk.....", ".kkkk..kkkk.....", "................"],
 )
 _SLIME = [
-    "....kkkk....", "..kkppppkk..", ".kpppppwwpk.", ".kppppwkwpk.", "kpppppppppPk", "kPPPPPPPPPPk", ".kkkkkkkkkk.",
-]  # fmt: skip
+    "....kkkk....",
+    "..kkppppkk..",
+    ".kpppppwwpk.",
+    ".kppppwkwpk.",
+    "kpppppppppPk",
+    "kPPPPPPPPPPk",
+    ".kkkkkkkkkk.",
+]
 _COIN = (
-    ["..yyyy..", ".yYYYYy.", "yYwyyYYy", "yYwyyYYy", "yYyyyYYy", "yYyyyYYy", ".yYYYYy.", "..yyyy.."],
-    ["...yy...", "..yYYy..", "..ywYy..", "..ywYy..", "..yyYy..", "..yyYy..", "..yYYy..", "...yy..."],
-    ["...yy...", "...yY...", "...wY...", "...wY...", "...yY...", "...yY...", "...yY...", "...yy..."],
+    [
+        "..yyyy..",
+        ".yYYYYy.",
+        "yYwyyYYy",
+        "yYwyyYYy",
+        "yYyyyYYy",
+        "yYyyyYYy",
+        ".yYYYYy.",
+        "..yyyy..",
+    ],
+    [
+        "...yy...",
+        "..yYYy..",
+        "..ywYy..",
+        "..ywYy..",
+        "..yyYy..",
+        "..yyYy..",
+        "..yYYy..",
+        "...yy...",
+    ],
+    [
+        "...yy...",
+        "...yY...",
+        "...wY...",
+        "...wY...",
+        "...yY...",
+        "...yY...",
+        "...yY...",
+        "...yy...",
+    ],
 )
 
 
@@ -60,7 +99,11 @@ class CloudRunner:
 
     def __init__(self, rng: np.random.Generator) -> None:
         sky = np.repeat(
-            ramp([(0, "#3a2d7d"), (0.4, "#b0538e"), (0.7, "#ff9a76"), (1, "#ffe1a1")], DOWN)[:, None], ACROSS, axis=1
+            ramp([(0, "#3a2d7d"), (0.4, "#b0538e"), (0.7, "#ff9a76"), (1, "#ffe1a1")], DOWN)[
+                :, None
+            ],
+            ACROSS,
+            axis=1,
         )
         bands = (np.arange(DOWN) // 5 * 5).clip(0, DOWN - 1)
         self._sky = to_bytes(sky[bands])
@@ -70,7 +113,9 @@ class CloudRunner:
             (self._hill(rng, 62, 1.0, "#63397a"), 20.0),
             (self._hill(rng, 40, 0.9, "#402a60"), 38.0),
         ]
-        self._clouds = [(rng.uniform(0, 500), rng.uniform(8, 76), rng.uniform(4, 15)) for _ in range(9)]
+        self._clouds = [
+            (rng.uniform(0, 500), rng.uniform(8, 76), rng.uniform(4, 15)) for _ in range(9)
+        ]
         self._cloud = self._draw_cloud()
         self._heights, self._slimes = self._level(rng)
         self._ground = self._draw_ground(rng)

@@ -32,7 +32,9 @@ class DeepSpace:
         self._nebula = self._draw_nebula(rng)
         self._position = rng.uniform(-1, 1, (_STARS, 2)) * np.array([2.2, 1.3])
         self._depth = rng.uniform(0, 1, _STARS)
-        tint = np.array([rgb(c) for c in ("#ffffff", "#bcd4ff", "#ffe2bd", "#ffc9c0")], dtype=np.float32)
+        tint = np.array(
+            [rgb(c) for c in ("#ffffff", "#bcd4ff", "#ffe2bd", "#ffc9c0")], dtype=np.float32
+        )
         self._tint = tint[rng.choice(4, _STARS, p=[0.55, 0.25, 0.15, 0.05])]
         self._planet_parts(rng)
         colours, coverage, is_before = self._draw_ring(rng)
@@ -52,8 +54,14 @@ class DeepSpace:
     def _draw_nebula(rng: np.random.Generator) -> Bytes:
         picture = np.zeros((HEIGHT, WIDTH, 3), dtype=np.float32)
         picture += np.array(rgb("#05060f"), dtype=np.float32)
-        for colour, strength, floor in (("#3b2a8c", 0.95, 0.38), ("#0f6f8f", 0.75, 0.5), ("#b0346e", 0.7, 0.58)):
-            cloud = tileable_noise(rng, HEIGHT, WIDTH, 1.75) * (0.6 + 0.4 * tileable_noise(rng, HEIGHT, WIDTH, 1.2))
+        for colour, strength, floor in (
+            ("#3b2a8c", 0.95, 0.38),
+            ("#0f6f8f", 0.75, 0.5),
+            ("#b0346e", 0.7, 0.58),
+        ):
+            cloud = tileable_noise(rng, HEIGHT, WIDTH, 1.75) * (
+                0.6 + 0.4 * tileable_noise(rng, HEIGHT, WIDTH, 1.2)
+            )
             light(picture, np.clip(cloud - floor * 0.8, 0, 1) ** 1.4 * 2.4 * strength, rgb(colour))
         dust = np.clip(tileable_noise(rng, HEIGHT, WIDTH, 1.5) - 0.35, 0, 1)
         picture *= (1 - 0.75 * dust)[..., None]
@@ -77,7 +85,9 @@ class DeepSpace:
             colour = (self._tint[seen] * near[:, None]).astype(np.uint8)
             frame[row, column] = np.maximum(frame[row, column], colour)
             close = near > 0.45
-            frame[row[close], column[close] + 1] = np.maximum(frame[row[close], column[close] + 1], colour[close])
+            frame[row[close], column[close] + 1] = np.maximum(
+                frame[row[close], column[close] + 1], colour[close]
+            )
 
     # the planet
 
@@ -105,7 +115,7 @@ class DeepSpace:
 
     @staticmethod
     def _draw_surface(rng: np.random.Generator) -> Floats:
-        """Bands of clouds torn by the wind: (256, 2048, 3), one turn twice, so that no turn is cut."""
+        """Bands of clouds torn by the wind (256, 2048, 3): one turn twice, so that none is cut."""
         swirl = tileable_noise(rng, 256, 1024, 1.7) - 0.5
         fine = tileable_noise(rng, 256, 1024, 1.0) - 0.5
         rows = np.arange(256)[:, None] / 256 + swirl * 0.11 + fine * 0.02
@@ -132,8 +142,14 @@ class DeepSpace:
         shade = np.clip((np.abs(across + along * 0.55) - _PLANET_RADIUS * 0.9) / 30, 0, 1)
         shadow = np.where((along > 0) & (across < 0), 0.18 + 0.82 * shade, 1.0)
         coverage = np.where(inside, density, 0).astype(np.float32)
-        colours = ramp([(0, "#8c7a70"), (0.5, "#e8d3b4"), (1, "#b59c86")], 512)[(place * 511).astype(np.intp)]
-        return colours * shadow[..., None].astype(np.float32), coverage, (across > 0).astype(np.float32)
+        colours = ramp([(0, "#8c7a70"), (0.5, "#e8d3b4"), (1, "#b59c86")], 512)[
+            (place * 511).astype(np.intp)
+        ]
+        return (
+            colours * shadow[..., None].astype(np.float32),
+            coverage,
+            (across > 0).astype(np.float32),
+        )
 
     def _planet(self, frame: Bytes, at_seconds: float) -> None:
         y = _PLANET_Y + round(5 * np.sin(at_seconds * 0.2))
@@ -141,7 +157,10 @@ class DeepSpace:
         ring_left = _PLANET_X - self._ring_behind.width // 2
         ring_top = y - self._ring_behind.height // 2
         self._ring_behind.lay(frame, ring_left, ring_top)
-        ball = frame[y - _PLANET_RADIUS : y + _PLANET_RADIUS, _PLANET_X - _PLANET_RADIUS : _PLANET_X + _PLANET_RADIUS]
+        ball = frame[
+            y - _PLANET_RADIUS : y + _PLANET_RADIUS,
+            _PLANET_X - _PLANET_RADIUS : _PLANET_X + _PLANET_RADIUS,
+        ]
         start = int(at_seconds * 14) % 1024
         colours = np.take(self._surface, self._place + start, axis=0).astype(np.uint16)
         colours *= self._daylight
@@ -155,17 +174,20 @@ class DeepSpace:
 
     @staticmethod
     def _draw_hull() -> tuple[Bytes, Bytes]:
-        """The frame of the window: what remains of the picture (0–255), and the hull's own light."""
+        """The window's frame: what remains of the picture (0–255), and the hull's own light."""
         points = [
-            (0, 560), (180, 604), (430, 628), (850, 628), (1100, 604), (1280, 560), (1280, 720), (0, 720),
-        ]  # fmt: skip
+            *((0, 560), (180, 604), (430, 628), (850, 628)),
+            *((1100, 604), (1280, 560), (1280, 720), (0, 720)),
+        ]
         mask = polygon_mask([(float(x), float(y)) for x, y in points], HEIGHT, WIDTH)
         hull = np.zeros((HEIGHT, WIDTH, 3), dtype=np.float32)
         paint(hull, mask, rgb("#0a0d16"))
         edge = np.abs(mask.astype(np.float32) - np.roll(mask, 3, axis=0).astype(np.float32))
         light(hull, blurred(edge.astype(np.uint8), 2), rgb("#3f6fa8"))
         for x, y, w, h in ((470, 646, 340, 60), (250, 640, 170, 62), (860, 640, 170, 62)):
-            screen = polygon_mask([(x, y), (x + w, y), (x + w - 14, y + h), (x + 14, y + h)], HEIGHT, WIDTH)
+            screen = polygon_mask(
+                [(x, y), (x + w, y), (x + w - 14, y + h), (x + 14, y + h)], HEIGHT, WIDTH
+            )
             paint(hull, screen, rgb("#06222c"))
             light(hull, (blurred(screen, 9) * 0.35).astype(np.uint8), rgb("#1fb7c9"))
         return 255 - mask, to_bytes(hull)
@@ -199,7 +221,9 @@ class DeepSpace:
             radius = np.arange(2, 24, 0.5)
             rows = (671 - radius * np.sin(angle)).astype(np.intp)
             columns = (945 + radius * 2.4 * np.cos(angle)).astype(np.intp)
-            frame[rows, columns] = np.maximum(frame[rows, columns], np.array([20, 235 - step * 2, 150 - step], dtype=np.uint8))
+            frame[rows, columns] = np.maximum(
+                frame[rows, columns], np.array([20, 235 - step * 2, 150 - step], dtype=np.uint8)
+            )
 
 
 def ridge_profile(rng: np.random.Generator) -> Floats:

@@ -1,0 +1,249 @@
+"""Bring the demo in: what is missing is made and imported, then the marts are refreshed.
+
+What belongs here: deciding what is missing, the order, the rendering processes. What does not: the
+terminal (aethex/commands/demo_progress.py).
+
+Nothing but the library says what is there, so an interrupted first start is continued by the next
+one, a video that was deleted does not come back, and nothing is ever doubled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aethex.demo.audience import write_segments, write_viewers
+from aethex.demo.content import CHANNELS, DemoChannel, DemoStream, Film
+from aethex.imports import import_segments, import_video, import_viewers
+from aethex.imports.scratch import scratch_folder
+from aethex.lake.build_records import current_build
+from aethex.library import Library, channels, segments, streams, vods
+from aethex.settings import PROJECT_DIR, Settings
+from aethex.store import open_store
+
+_RENDERERS = 2
+
+Progress = Callable[[str, str, float], None]
+"""Called from any thread with a key of a step (`data`, `numbers` or a film's scene), words and its
+share, 0–1.
+"""
+
+
+class DemoFailed(RuntimeError):
+    """A film could not be rendered. One line."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What of one stream is not in the library yet."""
+
+    channel: DemoChannel
+    stream: DemoStream
+    started_at: datetime
+    needs_viewers: bool
+    needs_segments: bool
+    needs_film: bool
+
+
+def find_missing(settings: Settings, now: datetime) -> list[Missing]:
+    """The parts that are missing, with the times that they get. Empty: the demo is complete."""
+    with Library.open(settings) as library, library.session() as s:
+        known = {
+            (channel.username, stream.title): stream
+            for channel in CHANNELS
+            if (found := channels.by_username(s, channel.username)) is not None
+            for stream in streams.list_channel_streams(s, found.id, per_page=100).items
+        }
+        anchor = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        for channel, stream in _all():
+            there = known.get((channel.username, stream.title))
+            if there is not None and there.started_at is not None:
+                anchor = stream.anchor_of(there.started_at)
+                break
+        missing: list[Missing] = []
+        for channel, stream in _all():
+            there = known.get((channel.username, stream.title))
+            found = Missing(
+                channel,
+                stream,
+                stream.starts_at(anchor),
+                needs_viewers=there is None or there.started_at is None,
+                needs_segments=there is None or not segments.of_stream(s, there.id),
+                needs_film=stream.film is not None
+                and (there is None or not vods.exists_for_stream(s, there.id)),
+            )
+            if found.needs_viewers or found.needs_segments or found.needs_film:
+                missing.append(found)
+        return missing
+
+
+def load(settings: Settings, missing: list[Missing], progress: Progress) -> None:
+    """Make and import what is missing, and refresh the marts. Raises DemoFailed and what imports
+    raise.
+    """
+    with scratch_folder(settings) as folder, ThreadPoolExecutor(_RENDERERS) as pool:
+        renders, has_numbers = _Renders(), threading.Event()
+        try:
+            _make_channels(settings)
+            films = [
+                pool.submit(_add_film, settings, entry, folder, has_numbers, renders, progress)
+                for entry in missing
+                if entry.needs_film
+            ]
+            # The numbers come first: they are quick, and streams then have their bounds.
+            for index, entry in enumerate(missing):
+                progress("data", "Viewers, chat and segments", index / len(missing))
+                _add_numbers(settings, entry, folder)
+            progress("data", "Viewers, chat and segments", 1.0)
+            has_numbers.set()
+            for film in films:
+                film.result()
+        except BaseException:
+            renders.stop()
+            has_numbers.set()
+            raise
+    refresh_numbers(settings, progress)
+
+
+def needs_refresh(settings: Settings) -> bool:
+    """Whether no build was ever published."""
+    return current_build(open_store(settings)) is None
+
+
+def refresh_numbers(settings: Settings, progress: Progress) -> None:
+    """Publish what has landed and compute the marts."""
+    progress("numbers", "Computing the numbers", 0.05)
+    from aethex.pipelines.instance import prepare_storage
+    from aethex.pipelines.refresh import refresh
+
+    prepare_storage(settings)
+    progress("numbers", "Computing the numbers", 0.2)
+    refresh(settings)
+    progress("numbers", "Computing the numbers", 1.0)
+
+
+def _all() -> Iterator[tuple[DemoChannel, DemoStream]]:
+    for channel in CHANNELS:
+        for stream in channel.streams:
+            yield channel, stream
+
+
+def _make_channels(settings: Settings) -> None:
+    """The channels with their titles; imports alone would title them by their usernames."""
+    with Library.open(settings) as library, library.session() as s:
+        for channel in CHANNELS:
+            channels.ensure_channel(s, channel.username, channel.title)
+
+
+def _add_numbers(settings: Settings, entry: Missing, folder: Path) -> None:
+    channel, title = entry.channel.username, entry.stream.title
+    if entry.needs_viewers:
+        path = folder / "viewers.csv"
+        write_viewers(entry.stream, entry.started_at, path)
+        import_viewers(
+            settings,
+            path,
+            channel=channel,
+            stream=title,
+            time_field="time",
+            viewers_field="viewers",
+            chat_field="messages",
+        )
+    if entry.needs_segments:
+        path = folder / "segments.csv"
+        write_segments(entry.stream, entry.started_at, path)
+        import_segments(settings, path, channel=channel, stream=title)
+
+
+def _add_film(
+    settings: Settings,
+    entry: Missing,
+    folder: Path,
+    has_numbers: threading.Event,
+    renders: _Renders,
+    progress: Progress,
+) -> None:
+    """Render a stream's film in a child process and import it as its VOD."""
+    film = entry.stream.film
+    assert film is not None
+    path = folder / f"{film.scene}.mp4"
+    renders.render(
+        film, entry.channel.title, path, lambda share: progress(film.scene, film.title, share * 0.9)
+    )
+    has_numbers.wait()
+    import_video(
+        settings,
+        path,
+        channel=entry.channel.username,
+        stream=entry.stream.title,
+        starts_at=entry.started_at + timedelta(minutes=film.minutes_in),
+        title=film.title,
+        description=film.description,
+        progress=lambda stage, share: progress(
+            film.scene, film.title, 0.9 + 0.1 * share * (stage == "packaging")
+        ),
+    )
+    path.unlink()
+    progress(film.scene, film.title, 1.0)
+
+
+class _Renders:
+    """The rendering processes that run now."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_stopped = False
+        self._lock = threading.Lock()
+
+    def render(
+        self, film: Film, subtitle: str, path: Path, on_share: Callable[[float], None]
+    ) -> None:
+        """Render one film; returns when the file is complete. Raises DemoFailed."""
+        request = {
+            "scene": film.scene,
+            "seconds": film.seconds,
+            "title": film.title,
+            "subtitle": subtitle,
+            "path": str(path),
+        }
+        log = path.with_suffix(".log")
+        with self._lock, log.open("w") as errors:
+            if self._is_stopped:
+                raise DemoFailed("The demo was stopped.")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "aethex.demo.film", json.dumps(request)],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                cwd=PROJECT_DIR,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+            self._running.add(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            done, total = line.split()
+            on_share(int(done) / int(total))
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        if code != 0:
+            said = log.read_text(errors="replace").strip().splitlines()
+            raise DemoFailed(
+                f"The film {film.title!r} was not rendered: {said[-1] if said else code}."
+            )
+
+    def stop(self) -> None:
+        """End what is rendering now, and refuse what would start later."""
+        with self._lock:
+            self._is_stopped = True
+            for process in self._running:
+                process.terminate()

@@ -1,0 +1,15 @@
+"""Bringing in one's own data: viewer snapshots, segments, videos. What `aethex import` and the demo
+call.
+
+What belongs here: putting the rooms together (a file is read by lake or media, ids come from the
+library, bytes go to the store) so that an import is there whole or not at all, and twice is once.
+What does not: reading formats (lake, media), arguments and tables on the terminal
+(aethex/commands).
+"""
+
+from aethex.imports.video import VideoReport, import_video
+
+__all__ = [
+    "VideoReport",
+    "import_video",
+]

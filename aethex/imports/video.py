@@ -1,0 +1,341 @@
+"""`import_video`: a file or playlist becomes an archived VOD.
+
+What belongs here: hashing, packaging, uploading, one transaction in the library, and cleaning up.
+What does not: video itself (aethex/media), tables (aethex/library).
+
+The VOD's ids follow from the source's bytes and its stream, so the same import again finds the VOD
+that is there. All objects go up first and the library learns of them last, in one transaction:
+nobody ever sees half a VOD. An import that fails deletes what it uploaded; one that was killed
+leaves objects that nothing refers to, under keys that the same import overwrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from aethex.imports.identity import derived_id, one_at_a_time, source_sha256
+from aethex.imports.scratch import scratch_folder
+from aethex.library import (
+    Library,
+    NewRun,
+    NewVod,
+    NewVodSegment,
+    Stream,
+    Vod,
+    channels,
+    streams,
+    vods,
+)
+from aethex.media.hls import package
+from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
+from aethex.media.sources import checked_file
+from aethex.media.vod import PLAYLIST_NAME, PackagedVod
+from aethex.settings import Settings
+from aethex.store import Store, open_store
+
+_UPLOADS_AT_ONCE = 4
+_CONTENT_TYPES = {".m4s": "video/iso.segment", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
+
+Progress = Callable[[str, float], None]
+"""Called with the stage (`reading`, `encoding`, `packaging`, `uploading`, `waiting`) and its share
+done, 0–1.
+"""
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What an import of a video did. Sizes in bytes; `started_at` is the wall clock of the first
+    frame.
+    """
+
+    vod_id: str
+    stream_id: str
+    channel_id: str
+    title: str
+    is_new: bool
+    """False: this video was imported into this stream before, and that VOD is named here."""
+    duration_seconds: float
+    size_bytes: int
+    width: int
+    height: int
+    video_codec: str
+    audio_codec: str | None
+    segments: int
+    started_at: datetime
+    source_sha256: str
+    was_transcoded: bool = False
+    changes: tuple[str, ...] = ()
+    """What was changed in the video, and why; empty when every packet was copied."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an import goes: records that exist, ids and key prefixes that follow."""
+
+    channel_id: str
+    stream_id: str
+    stream_title: str
+    vod_id: str
+    run_id: str
+
+    @property
+    def folder(self) -> str:
+        return f"vods/{self.channel_id}/{self.stream_id}"
+
+    def run_key(self, name: str) -> str:
+        return f"{self.folder}/{self.run_id}/{name}"
+
+    @property
+    def playlist_key(self) -> str:
+        return f"{self.folder}/{self.vod_id}/{PLAYLIST_NAME}"
+
+
+def import_video(
+    settings: Settings,
+    path: Path,
+    *,
+    channel: str,
+    stream: str,
+    starts_at: datetime | None = None,
+    title: str | None = None,
+    description: str = "",
+    progress: Progress | None = None,
+) -> VideoReport:
+    """Import a local video file or HLS playlist as a VOD of a stream; both are made when missing.
+
+    `starts_at` (aware) is the wall clock of its first frame; without it the stream's start, or, for
+    a new stream, so long ago as the video lasts. The stream is widened to contain it and has then
+    ended. Without `title` the VOD is called like its stream.
+
+    Raises MediaError, StoreError, LibraryError or DatabaseUnreachable, each one line; nothing is
+    then left.
+    """
+    tell = progress or _ignore
+    checked_file(path, settings)
+    sha256 = source_sha256(path, lambda done, total: tell("reading", done / max(1, total)))
+    with Library.open(settings) as library:
+        place = _place(library, channel, stream, sha256)
+        with one_at_a_time(settings, place.vod_id, lambda: tell("waiting", 0.0)):
+            if existing := _existing_report(library, place, sha256):
+                return existing
+            with scratch_folder(settings) as folder:
+                packaged = package(
+                    path,
+                    folder / "vod",
+                    settings=settings,
+                    on_progress=lambda share, stage: tell(stage, share),
+                )
+                return _store(
+                    settings, library, place, packaged, sha256, starts_at, title, description, tell
+                )
+
+
+def _place(library: Library, channel: str, stream: str, sha256: str) -> _Place:
+    """The channel and stream (made when missing), and the ids of a VOD of these bytes."""
+    with library.session() as s:
+        its_channel = channels.ensure_channel(s, channel)
+        its_stream = streams.ensure_stream(s, its_channel, stream)
+        attempt = 0
+        while True:
+            # A deleted VOD keeps its id and objects; importing its video again makes a new one.
+            vod_id = derived_id("vod", its_stream.id, sha256, str(attempt))
+            existing = vods.get(s, vod_id)
+            if existing is None or existing.deleted_at is None:
+                break
+            attempt += 1
+        run_id = derived_id("run", its_stream.id, sha256, str(attempt))
+        return _Place(its_channel.id, its_stream.id, its_stream.title, vod_id, run_id)
+
+
+def _existing_report(library: Library, place: _Place, sha256: str) -> VideoReport | None:
+    with library.session() as s:
+        vod = vods.get(s, place.vod_id)
+        if vod is None:
+            return None
+        runs = vods.runs_and_segments(s, vod.id)
+        segments = sum(len(run.segments) for run in runs)
+        return _report(place, vod, sha256, runs[0].run.started_at, segments, is_new=False)
+
+
+def _store(
+    settings: Settings,
+    library: Library,
+    place: _Place,
+    packaged: PackagedVod,
+    sha256: str,
+    starts_at: datetime | None,
+    title: str | None,
+    description: str,
+    tell: Progress,
+) -> VideoReport:
+    """Upload the package and enter it in the library; on any failure delete what was uploaded."""
+    store = open_store(settings)
+    duration = timedelta(milliseconds=packaged.duration_ms)
+    with library.session() as s:
+        started_at = starts_at or _default_start(s, place.stream_id, duration)
+    playlist = _playlist(place, packaged, started_at)
+    keys = [place.playlist_key, *(place.run_key(name) for name in _file_names(packaged))]
+    try:
+        _upload(store, place, packaged, playlist, tell)
+        _delete_strangers(store, place, set(keys))
+        size_bytes = len(playlist) + sum(_sizes(packaged).values())
+        with library.session() as s:
+            stream = streams.set_stream_bounds(
+                s, place.stream_id, started_at, started_at + duration
+            )
+            vod = vods.add_vod(
+                s,
+                _new_vod(place, packaged, size_bytes, title, description),
+                [_new_run(place, packaged, stream, started_at)],
+                _new_segments(place, packaged),
+            )
+    except BaseException:
+        with suppress(Exception):
+            store.delete(keys)
+        raise
+    report = _report(place, vod, sha256, started_at, len(packaged.segments), is_new=True)
+    return replace(
+        report, was_transcoded=packaged.was_transcoded, changes=packaged.why, notes=packaged.notes
+    )
+
+
+def _default_start(s: Session, stream_id: str, duration: timedelta) -> datetime:
+    """The stream's start; of one without, so long ago that the video ends now."""
+    stream = streams.get(s, stream_id)
+    if stream is not None and stream.started_at is not None:
+        return stream.started_at
+    return datetime.now(UTC) - duration
+
+
+def _upload(
+    store: Store, place: _Place, packaged: PackagedVod, playlist: bytes, tell: Progress
+) -> None:
+    """All files of the package and, last, the playlist. The first failure ends it."""
+    sizes = _sizes(packaged)
+    total, done = sum(sizes.values()) or 1, 0
+
+    def put(name: str) -> int:
+        path = packaged.out_dir / name
+        store.put(place.run_key(name), path, content_type=_CONTENT_TYPES[path.suffix])
+        return sizes[name]
+
+    with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        try:
+            for uploaded in pool.map(put, sizes):
+                done += uploaded
+                tell("uploading", done / total)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    store.put(place.playlist_key, playlist, content_type=CONTENT_TYPE)
+
+
+def _delete_strangers(store: Store, place: _Place, keys: set[str]) -> None:
+    """Remove what a killed import of the same video left in the run's folder under other names."""
+    found = {info.key for info in store.list(place.run_key(""))}
+    store.delete(sorted(found - keys))
+
+
+def _playlist(place: _Place, packaged: PackagedVod, started_at: datetime) -> bytes:
+    """The VOD's playlist; its addresses are relative, so they inherit the token of its own."""
+    above = f"../{place.run_id}"
+    segments = [
+        PlaylistSegment(f"{above}/{segment.name}", segment.duration_ms)
+        for segment in packaged.segments
+    ]
+    return media_playlist(
+        [PlaylistRun(f"{above}/{packaged.init.name}", segments, started_at)]
+    ).encode()
+
+
+def _file_names(packaged: PackagedVod) -> list[str]:
+    return list(_sizes(packaged))
+
+
+def _sizes(packaged: PackagedVod) -> dict[str, int]:
+    """Bytes of each file of the package by name, the playlist left out."""
+    files = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
+    return {file.name: file.bytes for file in files}
+
+
+def _new_vod(
+    place: _Place, packaged: PackagedVod, size_bytes: int, title: str | None, description: str
+) -> NewVod:
+    return NewVod(
+        id=place.vod_id,
+        stream_id=place.stream_id,
+        title=title or place.stream_title,
+        description=description,
+        duration_ms=packaged.duration_ms,
+        size_bytes=size_bytes,
+        width=packaged.width,
+        height=packaged.height,
+        frame_rate=packaged.frame_rate,
+        video_codec=packaged.video_codec,
+        audio_codec=packaged.audio_codec,
+        playlist_key=place.playlist_key,
+        poster_key=place.run_key(packaged.poster.name),
+        mp4_key=place.run_key(packaged.mp4.name),
+        mp4_bytes=packaged.mp4.bytes,
+    )
+
+
+def _new_run(place: _Place, packaged: PackagedVod, stream: Stream, started_at: datetime) -> NewRun:
+    assert stream.started_at is not None, "a stream with bounds has a start"
+    return NewRun(
+        id=place.run_id,
+        started_at=started_at,
+        start_ms=round((started_at - stream.started_at) / timedelta(milliseconds=1)),
+        pts_origin=packaged.pts_origin,
+        init_key=place.run_key(packaged.init.name),
+        init_bytes=packaged.init.bytes,
+        init_sha256=packaged.init.sha256,
+    )
+
+
+def _new_segments(place: _Place, packaged: PackagedVod) -> list[NewVodSegment]:
+    return [
+        NewVodSegment(
+            run_id=place.run_id,
+            sequence=sequence,
+            key=place.run_key(segment.name),
+            start_ms=segment.start_ms,
+            duration_ms=segment.duration_ms,
+            bytes=segment.bytes,
+            sha256=segment.sha256,
+        )
+        for sequence, segment in enumerate(packaged.segments)
+    ]
+
+
+def _report(
+    place: _Place, vod: Vod, sha256: str, started_at: datetime, segments: int, *, is_new: bool
+) -> VideoReport:
+    return VideoReport(
+        vod_id=vod.id,
+        stream_id=place.stream_id,
+        channel_id=place.channel_id,
+        title=vod.title,
+        is_new=is_new,
+        duration_seconds=(vod.duration_ms or 0) / 1000,
+        size_bytes=vod.size_bytes or 0,
+        width=vod.width or 0,
+        height=vod.height or 0,
+        video_codec=vod.video_codec or "",
+        audio_codec=vod.audio_codec,
+        segments=segments,
+        started_at=started_at,
+        source_sha256=sha256,
+    )
+
+
+def _ignore(stage: str, share: float) -> None:
+    del stage, share
