@@ -23,9 +23,11 @@ _CLIPPED_HOLD = """
 STREAM_RANGE = f"""
 WITH holds AS (
     SELECT s.viewers,
-           {_CLIPPED_HOLD.format(from_at="$from_at::TIMESTAMP", to_at="$to_at::TIMESTAMP")} AS
-           hold_us, s.sampled_at >= $from_at::TIMESTAMP AND s.sampled_at < $to_at::TIMESTAMP AS
-           is_inside, s.sampled_at, s.messages
+           {_CLIPPED_HOLD.format(from_at="$from_at::TIMESTAMP", to_at="$to_at::TIMESTAMP")}
+               AS hold_us,
+           s.sampled_at >= $from_at::TIMESTAMP AND s.sampled_at < $to_at::TIMESTAMP AS is_inside,
+           s.sampled_at,
+           s.messages
     FROM stream_samples AS s
     WHERE s.stream_day = $stream_day AND s.stream_id = $stream_id
       AND s.sampled_at < $to_at::TIMESTAMP
@@ -33,7 +35,7 @@ WITH holds AS (
 ),
 sums AS (
     SELECT sum(hold_us)::BIGINT AS covered_us,
-           sum(viewers * hold_us)::HUGEINT AS viewer_us,
+           sum(viewers::HUGEINT * hold_us) AS viewer_us,
            max(viewers) FILTER (WHERE is_inside) AS peak_viewers,
            sum(messages) FILTER (WHERE is_inside)::BIGINT AS messages,
            count(*) FILTER (WHERE is_inside) AS samples,
@@ -41,8 +43,11 @@ sums AS (
     FROM holds
 ),
 live AS (
-    SELECT greatest(0, epoch_us(least(ended_at, $to_at::TIMESTAMP))
-                       - epoch_us(greatest(started_at, $from_at::TIMESTAMP))) AS live_us
+    -- least() passes over a NULL; here it means that the end is not known
+    SELECT CASE WHEN ended_at IS NOT NULL THEN greatest(
+               0, epoch_us(least(ended_at, $to_at::TIMESTAMP))
+                  - epoch_us(greatest(started_at, $from_at::TIMESTAMP))
+           ) END AS live_us
     FROM stream_analytics
     WHERE stream_day = $stream_day AND stream_id = $stream_id
 )
@@ -83,7 +88,9 @@ CHANNEL_RANGE = f"""
 WITH streams AS (
     SELECT a.stream_id,
            greatest(a.started_at, coalesce($from_at::TIMESTAMP, a.started_at)) AS from_at,
-           least(a.ended_at, coalesce($to_at::TIMESTAMP, a.ended_at)) AS to_at
+           CASE WHEN a.ended_at IS NOT NULL
+               THEN least(a.ended_at, coalesce($to_at::TIMESTAMP, a.ended_at))
+           END AS to_at
     FROM stream_analytics AS a
     WHERE a.channel_id = $channel_id AND {LIVE_IN_RANGE}
 ),
@@ -97,9 +104,9 @@ reached AS (
 live AS (
     -- a moment in which several streams are live counts once
     SELECT sum(epoch_us(to_at) - epoch_us(from_at)) AS stream_us,
-           sum(greatest(0, epoch_us(to_at) - epoch_us(greatest(from_at, coalesce(before_at,
-           from_at)))))
-               AS live_us
+           sum(greatest(
+               0, epoch_us(to_at) - epoch_us(greatest(from_at, coalesce(before_at, from_at)))
+           )) AS live_us
     FROM reached
 ),
 holds AS (
@@ -112,7 +119,7 @@ holds AS (
 ),
 sums AS (
     SELECT sum(hold_us)::BIGINT AS covered_us,
-           sum(viewers * hold_us)::HUGEINT AS viewer_us,
+           sum(viewers::HUGEINT * hold_us) AS viewer_us,
            sum(messages) FILTER (WHERE is_inside)::BIGINT AS messages,
            count(*) FILTER (WHERE is_inside) AS samples,
            count(*) FILTER (WHERE is_inside AND viewers IS NULL) AS null_samples
