@@ -6,7 +6,7 @@ storing (aethex/imports).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +25,7 @@ from aethex.commands.terminal import (
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
+    from aethex.lake.import_values import Rejected
     from aethex.settings import Settings
 
 app = typer.Typer(help="Bring in viewer counts, segments and videos.", no_args_is_help=True)
@@ -46,6 +47,79 @@ _STAGES = {
     "uploading": "Storing",
     "waiting": "Waiting for another import of the same video",
 }
+
+
+@app.command("viewers")
+def viewers(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="JSON, NDJSON, CSV or Parquet, one row a sample.")
+    ],
+    channel: _ChannelOption,
+    stream: _StreamOption,
+    time_field: Annotated[
+        str | None,
+        typer.Option(
+            "--time-field", help="Field of the time; without a zone it is UTC. Default: guessed."
+        ),
+    ] = None,
+    viewers_field: Annotated[
+        str | None,
+        typer.Option(
+            "--viewers-field", help="Field of the viewers; null: the poll failed. Default: guessed."
+        ),
+    ] = None,
+    chat_field: Annotated[
+        str | None,
+        typer.Option(
+            "--chat-field", help="Field of the chat messages in that minute. Default: guessed."
+        ),
+    ] = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Land a stream's viewer counts; `aethex pipeline refresh` then shows them.
+
+    The same file again, or one that overlaps it, doubles nothing.
+    """
+    with progress_bar() as tell, _database() as settings:
+        from aethex.imports import import_viewers
+
+        tell("Reading the file", 0.0)
+        report = import_viewers(
+            settings,
+            path,
+            channel=channel,
+            stream=stream,
+            time_field=time_field,
+            viewers_field=viewers_field,
+            chat_field=chat_field,
+            progress=lambda at: tell(
+                f"{at.rows:,} rows", at.bytes_read / at.bytes_total if at.bytes_total else None
+            ),
+        )
+    file = report.file
+    if as_json:
+        print_json_line(report.as_dict())
+    else:
+        print_report(
+            f"Viewers of {channel}, {stream}",
+            {
+                "rows read": file.rows_read,
+                "imported": file.imported,
+                "already present": file.already_present,
+                "twice in the file": file.duplicates,
+                "without a viewer count": file.null_viewers,
+                "rejected": file.rejected_count,
+                "first sample": file.first_at,
+                "last sample": file.last_at,
+                "stream": report.stream_id,
+                "channel": report.channel_id,
+            },
+        )
+        _print_rejected(file.rejected)
+        if file.imported:
+            output.print("  `aethex pipeline refresh` shows them now; Dagster does so every hour.")
+    if file.rows_read and file.rejected_count == file.rows_read:
+        raise typer.Exit(1)
 
 
 @app.command("video")
@@ -110,6 +184,14 @@ def video(
     for line in (*report.changes, *report.notes):
         output.print(f"  {escape(line)}")
     output.print(f"  {settings.effective_public_url}/vods/{report.vod_id}")
+
+
+def _print_rejected(rejected: Mapping[str, Rejected]) -> None:
+    """Why rows were refused, with the first of each kind."""
+    for reason, group in rejected.items():
+        output.print(f"  {group.count:,} rejected: {escape(reason)}")
+        for example in group.examples:
+            output.print(f"    {escape(str(example))}", style="dim")
 
 
 @contextmanager

@@ -85,11 +85,13 @@ def migrate() -> None:
     it too.
     """
     from aethex.library import upgrade
+    from aethex.pipelines.instance import prepare_storage
     from aethex.postgres import start_embedded
 
     settings = get_settings()
     with start_embedded(settings):
         upgrade(settings)
+        prepare_storage(settings)
     output.print("The database is up to date.")
 
 

@@ -8,8 +8,11 @@ What does not: reading formats (lake, media), arguments and tables on the termin
 """
 
 from aethex.imports.video import VideoReport, import_video
+from aethex.imports.viewers import ViewersReport, import_viewers
 
 __all__ = [
     "VideoReport",
+    "ViewersReport",
     "import_video",
+    "import_viewers",
 ]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psycopg
 
 from aethex.postgres import database_url, embedded_location, wait_until_ready
 from aethex.postgres.errors import DatabaseUnreachable
@@ -193,6 +194,26 @@ class Parts:
             "PYTHONUNBUFFERED": "1",
         }
         return environment
+
+
+def prepare_database(settings: Settings) -> None:
+    """Bring all tables up to date before anything uses them. Repeating and racing it is fine.
+
+    Dagster's are made by a process of its own, and only once: its program is large, and this
+    process stays. Raises DatabaseUnreachable, SchemaMismatch, PartFailed.
+    """
+    from aethex.library import upgrade
+
+    upgrade(settings)
+    with psycopg.connect(database_url(settings, driver="")) as connection:
+        row = connection.execute("select to_regclass('dagster.runs') is not null").fetchone()
+    if row is not None and row[0]:
+        return
+    command = [sys.executable, "-m", "aethex", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_DIR, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise PartFailed(f"Dagster's tables were not made: {said[-1]}")
 
 
 def stop_orphaned_postgres(settings: Settings, timeout_seconds: float = 30.0) -> None:

@@ -24,7 +24,7 @@ from aethex.settings import Settings
 from aethex.supervise import preflight
 from aethex.supervise.errors import CannotStart, PartFailed
 from aethex.supervise.lock import UpLock
-from aethex.supervise.parts import Parts, stop_orphaned_postgres
+from aethex.supervise.parts import Parts, prepare_database, stop_orphaned_postgres
 from aethex.supervise.programs import PROGRAMS, addresses, programs_of
 
 _TAKEOVER_SECONDS = 60.0
@@ -92,17 +92,10 @@ def _start(settings: Settings, parts: Parts, console: Console) -> None:
             parts.start(p for p in programs if p.name == "postgres")
             parts.wait_for_postgres()
             board.ready("Postgres")
-        _prepare_database(settings)
+        prepare_database(settings)
         others = [p for p in programs if p.name != "postgres"]
         parts.start(others)
         parts.wait_ready(others, lambda program: board.ready(program.title))
-
-
-def _prepare_database(settings: Settings) -> None:
-    """Migrate the library, and make Dagster's tables; both may be repeated and raced."""
-    from aethex.library import upgrade
-
-    upgrade(settings)
 
 
 def _start_demo() -> subprocess.Popen[bytes]:
