@@ -1,6 +1,6 @@
 """A publisher in a process of its own, which stops where the test wants it, to be killed or raced.
 
-It tells each point that it reaches, and at the points it was told to stop at it waits until the test
+It tells each point that it reaches; at those that it was told to stop at it waits until the test
 lets it go on.
 """
 

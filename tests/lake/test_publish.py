@@ -150,7 +150,7 @@ def test_only_files_of_the_days_at_hand_are_read_for_duplicates(lake: Lake) -> N
     days = 30
     land(lake, snapshots(range(0, days * 24 * 60, 60)))
     publish_all(lake)
-    assert len(lake.table(VIEWER_SNAPSHOTS).inspect.files()) == days + 1
+    assert lake.table(VIEWER_SNAPSHOTS).inspect.files().num_rows == days + 1
     read: list[list[str]] = []
     find: Callable[..., list[str]] = publish._files_of_days
 
@@ -249,7 +249,7 @@ def test_a_publish_on_r2_brings_the_rows_once(r2_settings: Settings) -> None:
         assert (marker.rows_out, marker.duplicates) == (500, 500)
         republish(lake, 1)
         assert published_minutes(lake) == [*range(0, 4000, 2), *range(4000, 5000)]
-        path = lake.table(VIEWER_SNAPSHOTS).inspect.files()["file_path"][0].as_py()
+        path = lake.table(VIEWER_SNAPSHOTS).inspect.files().column("file_path")[0].as_py()
         assert path.startswith(r2_settings.store_url)
 
 
