@@ -3,9 +3,10 @@
 What belongs here: which days a run computes, in which order, and what it reports. What does not:
 the models (`models/<table>/`), running one (`lake.runner`), and the partitions (pipelines).
 
-A run with partitions (an operator's backfill) computes every selected day. A run without computes
-what is due: the days that published windows and changed records touched since the current build; it
-reports those days as partitions, so that a refresh costs what changed and not what lies between.
+A run with the tag `aethex/only_due` computes what is due: the days that published windows and
+changed records touched since the current build, wherever they lie. Its own partition is the newest
+of them; the others are reported beside it, so that a refresh costs what changed and not what lies
+between. Any other run (an operator's backfill) computes the days that it names.
 """
 
 from collections.abc import Iterator
@@ -22,51 +23,53 @@ from aethex.lake.models import Model, Models
 from aethex.lake.runner import ModelResult, ModelRunError, run_model
 
 GROUP = "models"
-ONLY_DUE_TAG = "aethex/only_due"
+ONLY_DUE_TAG = {"aethex/only_due": "true"}
 DECLARED_CHECK = "rows_as_declared"
 
 
-def build_mart_tables(models: Models, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """One step that computes all models in the order of what they read.
+def build_mart_table(
+    model: Model, models: Models, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """The asset of one model. A day of it depends on the same day of the models that it reads;
+    channel models read the days before too, which ran earlier in the same run or in one before."""
 
-    It is one step because they must be computed together: a build takes all of them as they are
-    after it.
-    """
-
-    @dg.multi_asset(
-        name="mart_tables",
-        specs=[_spec(model, partitions) for model in models],
-        check_specs=[spec for model in models for spec in _check_specs(model)],
+    @dg.asset(
+        name=model.name,
+        deps=list(model.reads),
+        description=f"{model.description}\n\nGrain: {model.grain}. Partitioned by "
+        f"{model.partition_column}; running a day again replaces it.",
+        group_name=GROUP,
+        kinds={"duckdb", "iceberg"},
+        owners=[f"team:{model.owner}"],
+        tags={"keyed_by": model.partition_column},
+        metadata=_definition_metadata(model),
+        partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL),
+        check_specs=list(_check_specs(model)),
     )
-    def mart_tables(
+    def mart_table(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        """Compute all models for the chosen days, or for those that are due."""
-        days_of = _days_to_compute(context, lake)
-        for model in models:
-            results: list[ModelResult] = []
-            for day in days_of[model.partition_column]:
-                try:
-                    results.append(run_model(lake, model, day, models=models))
-                except ModelRunError as error:
-                    yield from _check_results(model, len(results), error)
-                    raise dg.Failure(str(error), allow_retries=False) from error
-                context.log.info(f"{model.name} {day}: {results[-1].rows} rows")
-            _report_days(context, model, results)
-            yield dg.MaterializeResult(
-                asset_key=model.name, metadata=_metadata(lake, model, results)
-            )
-            yield from _check_results(model, len(results), None)
+        results: list[ModelResult] = []
+        for day in _days_to_compute(context, lake, model):
+            try:
+                results.append(run_model(lake, model, day, models=models))
+            except ModelRunError as error:
+                yield from _check_results(model, len(results), error)
+                raise dg.Failure(str(error), allow_retries=False) from error
+            context.log.info(f"{model.name} {day}: {results[-1].rows} rows")
+        _report_days(context, results)
+        yield dg.MaterializeResult(metadata=_metadata(lake, model, results))
+        yield from _check_results(model, len(results), None)
 
-    return mart_tables
+    return mart_table
 
 
 def days_of_run(context: dg.AssetExecutionContext) -> set[date] | None:
     """The days that the run was asked to compute; None: whatever is due."""
     tags = context.run.tags
-    if tags.get(ONLY_DUE_TAG) == "true":
+    if ONLY_DUE_TAG.items() <= tags.items():
         return None
     if key := tags.get("dagster/partition"):
         return {date.fromisoformat(key)}
@@ -77,32 +80,30 @@ def days_of_run(context: dg.AssetExecutionContext) -> set[date] | None:
     return None
 
 
-def _days_to_compute(context: dg.AssetExecutionContext, lake: Lake) -> dict[str, list[date]]:
-    """The days by partition column: all that the run asks for, else those that are due."""
+def _days_to_compute(context: dg.AssetExecutionContext, lake: Lake, model: Model) -> list[date]:
     chosen = days_of_run(context)
     if chosen is not None:
-        return {"stream_day": sorted(chosen), "day": sorted(chosen)}
+        return sorted(chosen)
     found = due(lake)
-    return {"stream_day": list(found.stream_days), "day": list(found.days)}
+    return list(found.stream_days if model.partition_column == "stream_day" else found.days)
 
 
-def _report_days(
-    context: dg.AssetExecutionContext, model: Model, results: list[ModelResult]
-) -> None:
-    """What each day got: on its partition's event, which a run without partitions has to make."""
-    key = dg.AssetKey(model.name)
+def _report_days(context: dg.AssetExecutionContext, results: list[ModelResult]) -> None:
+    """What each day got: on its partition's event, which days beside the run's own have to get."""
+    own = set(context.partition_keys)
     for result in results:
+        day = result.day.isoformat()
         metadata = {
             "dagster/partition_row_count": result.rows,
             "is changed": result.is_changed,
             "files read": result.files_read,
             "seconds": round(result.seconds, 3),
         }
-        day = result.day.isoformat()
-        if context.has_partition_key or context.has_partition_key_range:
-            context.add_asset_metadata(metadata, asset_key=key, partition_key=day)
+        if day in own:
+            context.add_asset_metadata(metadata, partition_key=day)
         else:
-            context.log_event(dg.AssetMaterialization(key, partition=day, metadata=metadata))
+            made = dg.AssetMaterialization(context.asset_key, partition=day, metadata=metadata)
+            context.log_event(made)
 
 
 def _metadata(lake: Lake, model: Model, results: list[ModelResult]) -> dict[str, Any]:
@@ -116,24 +117,13 @@ def _metadata(lake: Lake, model: Model, results: list[ModelResult]) -> dict[str,
     }
 
 
-def _spec(model: Model, partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        model.name,
-        deps=list(model.reads),
-        group_name=GROUP,
-        kinds={"duckdb", "iceberg"},
-        owners=[f"team:{model.owner}"],
-        tags={"keyed_by": model.partition_column},
-        partitions_def=partitions,
-        metadata={
-            **definition_metadata(model.table),
-            "grain": model.grain,
-            "key": ", ".join(model.key),
-            "SQL": dg.MetadataValue.md(f"```sql\n{model.sql}\n```"),
-        },
-        description=f"{model.description}\n\nGrain: {model.grain}. Partitioned by "
-        f"{model.partition_column}; running a day again replaces it.",
-    )
+def _definition_metadata(model: Model) -> dict[str, Any]:
+    return {
+        **definition_metadata(model.table),
+        "grain": model.grain,
+        "key": ", ".join(model.key),
+        "SQL": dg.MetadataValue.md(f"```sql\n{model.sql}\n```"),
+    }
 
 
 def _check_specs(model: Model) -> Iterator[dg.AssetCheckSpec]:
@@ -163,14 +153,12 @@ def _check_results(
         if error is None:
             yield dg.AssetCheckResult(
                 check_name=spec.name,
-                asset_key=model.name,
                 passed=True,
                 metadata={"days checked": days},
             )
         elif spec.name == _failed_check(model, error):
             yield dg.AssetCheckResult(
                 check_name=spec.name,
-                asset_key=model.name,
                 passed=False,
                 metadata={"found": str(error), "days that passed": days},
             )

@@ -1,12 +1,15 @@
 """The build: all mart tables together, as readers get them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from aethex.assets.describe import instant, links
 from aethex.assets.mart_tables import days_of_run
+from aethex.assets.viewer_snapshots import looked_at
 from aethex.lake import Lake
 from aethex.lake.build_records import CURRENT_KEY, Build, current_build
 from aethex.lake.builds import BuildFailed, publish_build
@@ -43,7 +46,8 @@ def build_marts(models: Models) -> dg.AssetsDefinition:
         if left := _left_to_compute(context, found):
             raise dg.Failure(f"not published: {left} {_REMEDY}", allow_retries=False)
         try:
-            build = publish_build(lake, found, models=models)
+            fresh = _fresh(found, looked_at(context.instance))
+            build = publish_build(lake, fresh, models=models)
         except BuildFailed as error:
             yield from _check_results(models, error)
             raise dg.Failure(str(error), allow_retries=False) from error
@@ -53,7 +57,7 @@ def build_marts(models: Models) -> dg.AssetsDefinition:
     return marts
 
 
-_REMEDY = "days are due beside those of this run; `models_job` without partitions computes them"
+_REMEDY = "days are due beside those of this run; a refresh computes them and publishes"
 
 
 def _left_to_compute(context: dg.AssetExecutionContext, found: Due) -> int:
@@ -62,6 +66,13 @@ def _left_to_compute(context: dg.AssetExecutionContext, found: Due) -> int:
     if chosen is None:
         return 0
     return len(set(found.stream_days) - chosen) + len(set(found.days) - chosen)
+
+
+def _fresh(found: Due, looked: tuple[int, datetime] | None) -> Due:
+    """With the time up to which nothing more had landed, where that is later than the window's."""
+    if looked is None or looked[0] > found.window:
+        return found
+    return replace(found, fresh_until=max(looked[1], found.fresh_until or looked[1]))
 
 
 def _build_checks(models: Models) -> Iterator[tuple[Model, Check]]:

@@ -1,6 +1,7 @@
 """The event table that publishing fills from landing."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -10,10 +11,13 @@ from aethex.assets.reconciliation import count_window
 from aethex.assets.sources import LANDING
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
+from aethex.lake.core import utc_now
 from aethex.lake.publish import PublishStep, publish
 from aethex.lake.tables import VIEWER_SNAPSHOTS
 from aethex.lake.windows import PublishedWindow, last_published, published_windows
 
+LAST_WINDOW = "last window"
+LOOKED_AT = "landing looked at"
 CHECK = "rows_in_equal_rows_out_and_duplicates"
 
 
@@ -47,9 +51,11 @@ def viewer_snapshots(
     def tell(step: PublishStep) -> None:
         context.log.info(f"window {step.n}: {step.stage} {step.table or ''} {step.rows} rows")
 
+    looked_at = utc_now()
     published = publish(lake, progress=tell)
-    context.log_event(_landing_seen(published, last_published(lake.store)))
-    yield dg.MaterializeResult(metadata=_metadata(lake, published))
+    context.log_event(_landing_seen(published))
+    looked = {LAST_WINDOW: last_published(lake.store), LOOKED_AT: instant(looked_at)}
+    yield dg.MaterializeResult(metadata={**_metadata(lake, published), **looked})
     yield _check(lake)
 
 
@@ -70,15 +76,25 @@ def _check(lake: Lake) -> dg.AssetCheckResult:
     )
 
 
-def _landing_seen(published: Sequence[PublishedWindow], last: int) -> dg.AssetObservation:
-    return dg.AssetObservation(
-        LANDING.key,
-        metadata={
-            "rows taken": sum(marker.rows_in for marker in published),
-            "windows cut": [marker.n for marker in published],
-            "last window": last,
-        },
-    )
+def looked_at(instance: dg.DagsterInstance) -> tuple[int, datetime] | None:
+    """Up to which window everything was published at which time (naive UTC), by the last run.
+
+    It says how fresh the marts are when nothing new has landed since.
+    """
+    event = instance.get_latest_materialization_event(dg.AssetKey(VIEWER_SNAPSHOTS.name))
+    made = event.asset_materialization if event else None
+    if made is None or LAST_WINDOW not in made.metadata:
+        return None
+    window, seconds = made.metadata[LAST_WINDOW].value, made.metadata[LOOKED_AT].value
+    if not isinstance(window, int) or not isinstance(seconds, float):
+        return None
+    return window, datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def _landing_seen(published: Sequence[PublishedWindow]) -> dg.AssetObservation:
+    windows = [marker.n for marker in published]
+    rows = sum(marker.rows_in for marker in published)
+    return dg.AssetObservation(LANDING.key, metadata={"windows cut": windows, "rows taken": rows})
 
 
 def _metadata(lake: Lake, published: Sequence[PublishedWindow]) -> dict[str, Any]:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from aethex.assets.dims import dims
-from aethex.assets.mart_tables import build_mart_tables
+from aethex.assets.mart_tables import build_mart_table
 from aethex.assets.marts import build_marts
 from aethex.assets.sources import SOURCES
 from aethex.assets.viewer_snapshots import viewer_snapshots
@@ -26,12 +27,16 @@ from aethex.pipelines.sensors import SENSORS
 def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Fresh definitions. `resource_overrides` replaces resources by key (`settings` is enough)."""
     models = load_models()
+    with warnings.catch_warnings():
+        # backfill policies are "beta", which is no news for whoever runs a command
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        mart_tables = [build_mart_table(model, models, partitions.days) for model in models]
     return dg.Definitions(
         assets=[
             *SOURCES,
             viewer_snapshots,
             dims,
-            build_mart_tables(models, partitions.days),
+            *mart_tables,
             build_marts(models),
         ],
         jobs=JOBS,

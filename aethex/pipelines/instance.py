@@ -72,6 +72,10 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     os.environ.update(environment)
     try:
         with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            # connections are kept, as in the webserver: a refresh writes some hundred small rows
+            instance.optimize_for_webserver(
+                statement_timeout=60_000, pool_recycle=3600, max_overflow=5
+            )
             yield instance
     finally:
         for name, value in before.items():

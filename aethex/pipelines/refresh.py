@@ -8,7 +8,7 @@ hourly refresh; Dagster's daemon starts the same two jobs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,9 +68,10 @@ def refresh(settings: Settings, progress: Progress | None = None) -> RefreshRepo
         tell("Publishing what has landed, and reading the library.")
         published = _run(defs, publish_job.name, instance)
         with Lake.open(settings) as lake:
-            selection = request_models(lake).asset_selection
-        tell("Nothing is due." if selection else "Computing the marts for the days that are due.")
-        computed = _run(defs, models_job.name, instance, asset_selection=selection)
+            request = request_models(lake)
+        is_due = request.partition_key is not None
+        tell("Computing the marts for what is due." if is_due else "Nothing is due.")
+        computed = _run(defs, models_job.name, instance, request)
     with Lake.open(settings) as lake:
         build = current_build(lake.store)
     if build is None:
@@ -97,14 +98,16 @@ def _run(
     defs: dg.Definitions,
     job_name: str,
     instance: dg.DagsterInstance,
-    asset_selection: Sequence[dg.AssetKey] | None = None,
+    request: dg.RunRequest | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job here. Raises RefreshFailed with the reason of the step that failed first."""
+    wanted = request or dg.RunRequest()
     result = defs.resolve_job_def(job_name).execute_in_process(
         instance=instance,
-        asset_selection=list(asset_selection) if asset_selection else None,
+        asset_selection=wanted.asset_selection,
+        partition_key=wanted.partition_key,
+        tags={**SOURCE_TAG, **wanted.tags},
         run_config=_QUIET,
-        tags=SOURCE_TAG,
         raise_on_error=False,
     )
     if not result.success:
@@ -139,15 +142,19 @@ def _materializations(result: dg.ExecuteInProcessResult) -> list[dg.AssetMateria
 
 
 def _facts(result: dg.ExecuteInProcessResult, asset: str) -> Mapping[str, Any]:
-    """What an asset reported for the whole run, not for a single day."""
+    """What an asset reported for the whole run (days beside the run's own report themselves)."""
     for made in _materializations(result):
-        if made.asset_key.to_user_string() == asset and made.partition is None:
+        if made.asset_key.to_user_string() == asset and "dagster/uri" in made.metadata:
             return {name: value.value for name, value in made.metadata.items()}
     return {}
 
 
 def _days(result: dg.ExecuteInProcessResult) -> set[str]:
-    return {made.partition for made in _materializations(result) if made.partition is not None}
+    """Days that a model computed."""
+    made = _materializations(result)
+    return {
+        m.partition for m in made if m.partition and "dagster/partition_row_count" in m.metadata
+    }
 
 
 def _records_changed(result: dg.ExecuteInProcessResult) -> int:

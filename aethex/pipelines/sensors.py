@@ -2,20 +2,25 @@
 
 import dagster as dg
 
+from aethex.assets.mart_tables import ONLY_DUE_TAG
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
 from aethex.lake.due import due
 from aethex.pipelines.jobs import models_job, publish_job
+from aethex.pipelines.partitions import newest_partition
 from aethex.settings import Settings
 
 
 def request_models(lake: Lake, run_key: str | None = None) -> dg.RunRequest:
-    """The run that brings the marts up to date.
+    """The run of `models_job` that brings the marts up to date.
 
     When nothing is due it only says anew how fresh the build is.
     """
-    selection = [dg.AssetKey(MARTS)] if due(lake).is_empty else None
-    return dg.RunRequest(run_key=run_key, asset_selection=selection)
+    found = due(lake)
+    if found.is_empty:
+        return dg.RunRequest(run_key=run_key, asset_selection=[dg.AssetKey(MARTS)])
+    newest = newest_partition([*found.stream_days, *found.days])
+    return dg.RunRequest(run_key=run_key, partition_key=newest, tags=ONLY_DUE_TAG)
 
 
 @dg.run_status_sensor(
