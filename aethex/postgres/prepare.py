@@ -19,7 +19,7 @@ import pwd
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -323,7 +323,7 @@ def _initialise(location: EmbeddedLocation) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     """Hold the lock of one file; its folder belongs to another user, so a link in its place is
     refused.
     """

@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -79,7 +79,7 @@ def exec_embedded(settings: Settings) -> NoReturn:
 @contextmanager
 def start_embedded(
     settings: Settings, *, options: Mapping[str, str] | None = None
-) -> Iterator[str]:
+) -> Generator[str]:
     """Have the database answer while the block runs, and yield its address (SQLAlchemy, psycopg).
 
     A server that runs already is used; else one is started, with the server settings in `options`.
@@ -297,7 +297,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def _open_log(location: EmbeddedLocation) -> Iterator[int]:
+def _open_log(location: EmbeddedLocation) -> Generator[int]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(location.root / _LOG_FILE, flags, 0o600)
     try:

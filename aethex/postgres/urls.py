@@ -78,6 +78,14 @@ def unreachable(url: str, error: BaseException) -> DatabaseUnreachable:
     return _unreachable(url, _reason(error))
 
 
+def forbidden(url: str, error: BaseException) -> DatabaseUnreachable:
+    """The error to raise when the server refused to make tables or schemas at `url`."""
+    return DatabaseUnreachable(
+        f"Postgres forbids us to set up {masked(url)} ({_reason(error)}): make the user of "
+        "AETHEX_DATABASE_URL the database's owner (alter database … owner to …)."
+    )
+
+
 def wait_until_ready(url: str, timeout_seconds: float = 30.0) -> None:
     """Return once Postgres answers a query at `url`.
 
@@ -92,9 +100,12 @@ def wait_until_ready(url: str, timeout_seconds: float = 30.0) -> None:
             with psycopg.connect(plain, connect_timeout=max(2, min(5, int(left)))) as connection:
                 connection.execute("select 1")
             return
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
             reason = _reason(error)
-            is_final = any(part in reason for part in _FINAL_REASONS)
+            # A ProgrammingError is an address with a parameter that libpq does not know.
+            is_final = isinstance(error, psycopg.ProgrammingError) or any(
+                part in reason for part in _FINAL_REASONS
+            )
             if is_final or time.monotonic() >= deadline:
                 raise _unreachable(url, reason) from error
         time.sleep(_POLL_SECONDS)
@@ -103,7 +114,7 @@ def wait_until_ready(url: str, timeout_seconds: float = 30.0) -> None:
 def ensure_schemas(settings: Settings) -> None:
     """Create the schemas of Dagster and the Iceberg catalog where they are missing; safe to race.
 
-    Raises DatabaseUnreachable when the database does not answer or forbids it.
+    Raises DatabaseUnreachable when the database does not answer, or forbids it.
     """
     url = database_url(settings, driver="")
     try:
@@ -115,7 +126,9 @@ def ensure_schemas(settings: Settings) -> None:
                 connection.execute(
                     sql.SQL("create schema if not exists {}").format(sql.Identifier(name))
                 )
-    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise forbidden(url, error) from error
+    except psycopg.OperationalError as error:
         raise unreachable(url, error) from error
 
 
@@ -147,9 +160,11 @@ def _drivername(driver: str) -> str:
 
 
 def _render(url: URL) -> str:
-    """SQLAlchemy writes a space in the query as `+`, which libpq takes literally."""
+    """As libpq reads it: SQLAlchemy leaves spaces in passwords, and writes `+` for those in
+    options.
+    """
     address, mark, query = url.render_as_string(hide_password=False).partition("?")
-    return address + mark + query.replace("+", "%20")
+    return address.replace(" ", "%20") + mark + query.replace("+", "%20")
 
 
 def _unreachable(url: str, reason: str) -> DatabaseUnreachable:

@@ -111,6 +111,11 @@ def test_a_database_that_does_not_exist_fails_at_once(settings: Settings):
         wait_until_ready(url.render_as_string(hide_password=False), timeout_seconds=3600)
 
 
+def test_an_address_with_an_unknown_parameter_fails_at_once():
+    with pytest.raises(DatabaseUnreachable, match=r"invalid URI query parameter.*nonsense"):
+        wait_until_ready("postgresql://me:secret@127.0.0.1/d?nonsense=1", timeout_seconds=3600)
+
+
 def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -11,12 +11,14 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ProgrammingError
 
 from aethex.library.database import open_engine
 from aethex.library.errors import SchemaMismatch
-from aethex.postgres import ensure_schemas
+from aethex.postgres import database_url, ensure_schemas, forbidden
 from aethex.settings import Settings
 
 VERSION_TABLE = "library_version"
@@ -31,8 +33,8 @@ def upgrade(settings: Settings) -> None:
     """Bring the database to this program's tables; also make the schemas of Dagster and Iceberg.
 
     Repeating it changes nothing. Several processes may call it at once: one works, the others wait.
-    All changes are one transaction. Raises DatabaseUnreachable, or SchemaMismatch when the database
-    is newer than this program.
+    All changes are one transaction. Raises DatabaseUnreachable (also when the server forbids it),
+    or SchemaMismatch when the database is newer than this program.
     """
     ensure_schemas(settings)
     engine = open_engine(settings, has_limits=False)  # the waiting ones wait as long as it takes
@@ -45,6 +47,10 @@ def upgrade(settings: Settings) -> None:
             f"The database's tables are of a version that this program does not know ({error}): "
             "run the newer program, or restore a backup from before its upgrade."
         ) from error
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise forbidden(database_url(settings), error.orig) from error
     finally:
         engine.dispose()
 
