@@ -122,6 +122,77 @@ def viewers(
         raise typer.Exit(1)
 
 
+@app.command("segments")
+def segments(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSON, NDJSON, CSV or Parquet, one row a segment."),
+    ],
+    channel: _ChannelOption,
+    stream: _StreamOption,
+    name_field: Annotated[
+        str | None, typer.Option("--name-field", help="Field of the title. Default: guessed.")
+    ] = None,
+    category_field: Annotated[
+        str | None,
+        typer.Option("--category-field", help="Field of the category. Default: guessed."),
+    ] = None,
+    start_field: Annotated[
+        str | None,
+        typer.Option(
+            "--start-field", help="Field of the start; without a zone it is UTC. Default: guessed."
+        ),
+    ] = None,
+    duration_field: Annotated[
+        str | None,
+        typer.Option(
+            "--duration-field", help="Field of the duration: 1:02:03 or seconds. Default: guessed."
+        ),
+    ] = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Set a stream's segments: its title and category over time.
+
+    They replace the segments that it has; the same file again changes nothing.
+    """
+    with progress_bar() as tell, _database() as settings:
+        from aethex.imports import import_segments
+
+        tell("Reading the file", None)
+        report = import_segments(
+            settings,
+            path,
+            channel=channel,
+            stream=stream,
+            name_field=name_field,
+            category_field=category_field,
+            start_field=start_field,
+            duration_field=duration_field,
+        )
+    file = report.file
+    if as_json:
+        print_json_line(report.as_dict())
+    else:
+        print_report(
+            f"Segments of {channel}, {stream}",
+            {
+                "rows read": file.rows_read,
+                "segments": len(file.segments),
+                "new": report.added,
+                "changed": report.changed,
+                "removed": report.removed,
+                "shortened by the next": report.shortened,
+                "twice in the file": file.duplicates,
+                "rejected": file.rejected_count,
+                "stream": report.stream_id,
+                "channel": report.channel_id,
+            },
+        )
+        _print_rejected(file.rejected)
+    if file.rows_read and file.rejected_count == file.rows_read:
+        raise typer.Exit(1)
+
+
 @app.command("video")
 def video(
     path: Annotated[
@@ -191,7 +262,7 @@ def _print_rejected(rejected: Mapping[str, Rejected]) -> None:
     for reason, group in rejected.items():
         output.print(f"  {group.count:,} rejected: {escape(reason)}")
         for example in group.examples:
-            output.print(f"    {escape(str(example))}", style="dim")
+            output.print(f"    {escape(f'{example.place}: {example.value}')}", style="dim")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.container
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 48_000
 _TABLE = 4096
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ What does not: reading formats (lake, media), arguments and tables on the termin
 (aethex/commands).
 """
 
+from aethex.imports.segments import SegmentsReport, import_segments
 from aethex.imports.video import VideoReport, import_video
 from aethex.imports.viewers import ViewersReport, import_viewers
 
 __all__ = [
+    "SegmentsReport",
     "VideoReport",
     "ViewersReport",
+    "import_segments",
     "import_video",
     "import_viewers",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 
@@ -26,6 +28,18 @@ from aethex.demo.scenes.canvas import (
 
 _SHORE = 500
 _ACROSS, _DOWN = 160, 100  # the aurora is soft: it is computed small and scaled up
+
+
+@dataclass(frozen=True)
+class _Curtain:
+    """One curtain of light: rows are those of the small picture, colours run from its top down."""
+
+    base: float
+    reach: float
+    strength: float
+    pace: float
+    phase: Floats
+    colours: Floats
 
 
 class NorthernWindow:
@@ -65,46 +79,39 @@ class NorthernWindow:
     # the aurora
 
     @staticmethod
-    def _curtain(rng: np.random.Generator, index: int) -> dict[str, Floats | float]:
+    def _curtain(rng: np.random.Generator, index: int) -> _Curtain:
         colours = (
             [(0, "#0a1030"), (0.25, "#7a2bb0"), (0.6, "#24c48c"), (1, "#8dffb0")],
             [(0, "#0a1030"), (0.3, "#3a52d6"), (0.65, "#18c7b4"), (1, "#7dffd8")],
             [(0, "#180a30"), (0.35, "#c0399a"), (0.7, "#3fae7a"), (1, "#b6ffa8")],
         )[index]
-        return {
-            "base": float((66, 82, 52)[index]),
-            "reach": float((46, 58, 36)[index]),
-            "strength": float((1.25, 1.0, 0.8)[index]),
-            "pace": float(rng.uniform(0.05, 0.09)),
-            "phase": rng.uniform(0, 2 * np.pi, 6).astype(np.float32),
-            "colours": ramp(colours, 64) / 255,
-        }
+        return _Curtain(
+            base=(66, 82, 52)[index],
+            reach=(46, 58, 36)[index],
+            strength=(1.25, 1.0, 0.8)[index],
+            pace=rng.uniform(0.05, 0.09),
+            phase=rng.uniform(0, 2 * np.pi, 6).astype(np.float32),
+            colours=ramp(colours, 64) / 255,
+        )
 
     def _aurora(self, at_seconds: float) -> Bytes:
         """Light (_SHORE, WIDTH, 3), at most 160 a channel."""
         total = np.zeros((_DOWN, _ACROSS, 3), dtype=np.float32)
+        x = self._across * 2 * np.pi
         for curtain in self._curtains:
-            phase, pace = curtain["phase"], curtain["pace"]
-            assert not isinstance(phase, float)
-            x, t = self._across * 2 * np.pi, at_seconds * np.float32(pace)
-            edge = (
-                curtain["base"]
-                + 11 * np.sin(1.2 * x + 5 * t + phase[0])
-                + 6 * np.sin(2.7 * x - 8 * t + phase[1])
-            )
+            phase, t = curtain.phase, at_seconds * np.float32(curtain.pace)
+            edge = curtain.base + 11 * np.sin(1.2 * x + 5 * t + phase[0])
+            edge += 6 * np.sin(2.7 * x - 8 * t + phase[1])
             rays = 0.55 + 0.25 * np.sin(9 * x + 20 * t + phase[2]) * np.sin(
                 4 * x - 11 * t + phase[3]
             )
             rays += 0.28 * np.sin(31 * x + 34 * t + phase[4]) * np.sin(2 * x + 9 * t)
             swell = 0.55 + 0.45 * np.sin(x * 0.9 - 4 * t + phase[5])
-            up = (edge[None, :] - self._heights) / curtain["reach"]
-            fade = np.where(
-                up >= 0, np.exp(-np.maximum(up, 0) * 2.1), np.exp(np.minimum(up, 0) * 16)
-            )
-            amount = fade * np.clip(rays * swell, 0, 1)[None, :] * curtain["strength"]
-            colours = curtain["colours"]
-            assert not isinstance(colours, float)
-            shade = colours[np.clip((1 - up) * 63, 0, 63).astype(np.intp)]
+            up = (edge[None, :] - self._heights) / np.float32(curtain.reach)
+            above, under = np.exp(-np.maximum(up, 0) * 2.1), np.exp(np.minimum(up, 0) * 16)
+            fade = np.where(up >= 0, above, under)
+            amount = fade * np.clip(rays * swell, 0, 1)[None, :] * np.float32(curtain.strength)
+            shade = curtain.colours[np.clip((1 - up) * 63, 0, 63).astype(np.intp)]
             total += amount[..., None] * shade
         small = (np.clip(total, 0, 1) ** 0.85 * 160).astype(np.uint8)
         large = Image.fromarray(small).resize((WIDTH, _SHORE), Image.Resampling.BILINEAR)

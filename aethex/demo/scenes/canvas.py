@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 1280, 720
 FRAMES_PER_SECOND = 30
 
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
