@@ -1,6 +1,6 @@
 // Keys of the player (the list is in the page's help). What belongs here: from a key to an action on the video.
 
-const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
+export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 
 // Keys that an element uses itself while it has the focus.
 function isTakenBy(target, key) {

@@ -2,9 +2,9 @@
 // goes wrong, and starts where ?t= says. Keys are in keys.js. Works on the elements that the page has already.
 
 import { showAudience } from "./audience.js";
-import { listenToKeys } from "./keys.js";
+import { SPEEDS, listenToKeys } from "./keys.js";
 
-const RETRIES = 3;
+const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
 
 const player = document.getElementById("player");
@@ -126,6 +126,17 @@ function offerLink() {
   });
 }
 
+function offerSpeed() {
+  const button = document.getElementById("speed");
+  button.addEventListener("click", () => {
+    video.playbackRate = SPEEDS.find((speed) => speed > video.playbackRate + 0.001) ?? SPEEDS[0];
+  });
+  video.addEventListener("ratechange", () => {
+    button.textContent = `${video.playbackRate}×`;
+    button.setAttribute("aria-label", `${video.playbackRate}× speed`);
+  });
+}
+
 video.addEventListener("error", () => {
   if (!hls) showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
@@ -151,5 +162,6 @@ showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
 listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
 offerLink();
+offerSpeed();
 showAudience(video);
 start(startOffset(), false);
