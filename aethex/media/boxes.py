@@ -3,10 +3,11 @@
 What belongs here: pure functions from numbers and bytes to boxes. What does not: packets, files.
 Sources: ISO/IEC 14496-12 (boxes), 14496-14 (esds), 14496-15 (avcC).
 
-Written by ourselves because the timeline must be exact: every segment's decode time is the presentation
-time of its first frame, and an edit list in the init segment takes off the delay that B-frames need, so
-that the first frame is at 0 and not frames late against the sound. (Signed composition offsets without an
-edit list would be simpler, but FFmpeg 9 then shows pictures late by the largest negative one.)
+Written by ourselves because the timeline must be exact: every segment's decode time is the
+presentation time of its first frame, and an edit list in the init segment takes off the delay that
+B-frames need, so that the first frame is at 0 and not frames late against the sound. (Signed
+composition offsets without an edit list would be simpler, but FFmpeg 9 then shows pictures late by
+the largest negative one.)
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ _IDENTITY = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 class VideoFormat:
     """H.264 as a track: sizes in pixels, sample aspect ratio as width and height, timescale in Hz.
 
-    `reorder_delay`, in ticks, is what every sample's composition offset is too large by, so that none is
-    negative; an edit list takes it off again. `color` is (primaries, transfer, matrix, is_full_range) of ISO/IEC 23091-2, or None.
+    `reorder_delay`, in ticks, is what every sample's composition offset is too large by, so that
+    none is negative; an edit list takes it off again. `color` is (primaries, transfer, matrix,
+    is_full_range) of ISO/IEC 23091-2, or None.
     """
 
     avcc: bytes

@@ -1,11 +1,12 @@
 """Locks the current process in, then becomes the program to run: `confine.py LIMITS -- PROGRAM …`.
 
-What belongs here: what a child does to itself before it opens outside media. What does not: starting and
-watching it (`sandbox.py`). Standard library only, and no import of the package: it starts in every child.
+What belongs here: what a child does to itself before it opens outside media. What does not:
+starting and watching it (`sandbox.py`). Standard library only, and no import of the package: it
+starts in every child.
 
-LIMITS is JSON: `parent` (process id), `memory_bytes`, `cpu_seconds`, `file_bytes`, `list` (folders whose
-names it may see), `read` (files and folders it may read), `write` (folders it may write). The kernel's means are used where it has them; the
-limits that every Linux has are not optional.
+LIMITS is JSON: `parent` (process id), `memory_bytes`, `cpu_seconds`, `file_bytes`, `list` (folders
+whose names it may see), `read` (files and folders it may read), `write` (folders it may write). The
+kernel's means are used where it has them; the limits that every Linux has are not optional.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _CLONE_NEWNET = 0x40000000
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_VERSION_FLAG = 1
 _LANDLOCK_PATH_BENEATH = 1
-# Landlock's file system rights: execute 1, write 2, read 4, list 8, then making, removing, truncating.
+# Landlock's file system rights: execute 1, write 2, read 4, list 8, then making, removing,
+# truncating.
 _LIST_FOLDER = 8
 _READ_FOLDER = 1 | 4 | 8
 _READ_FILE = 1 | 4

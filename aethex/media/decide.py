@@ -1,7 +1,7 @@
 """What has to be encoded so that browsers can play a video, and why.
 
-What belongs here: the pure decision from a `Probe`. What does not: doing it (`transcode.py`, `pack.py`).
-Only what needs it is encoded: the picture, the sound, both or (usually) neither.
+What belongs here: the pure decision from a `Probe`. What does not: doing it (`transcode.py`,
+`pack.py`). Only what needs it is encoded: the picture, the sound, both or (usually) neither.
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ def video_faults(video: VideoStream) -> list[str]:
 
 
 def choose_audio(tracks: tuple[AudioStream, ...]) -> tuple[AudioStream | None, list[str]]:
-    """The default track, else the first; a track that cannot be decoded only if there is no other, and
-    then it is left out."""
+    """The default track, else the first; a track that cannot be decoded only if there is no other,
+    and then it is left out.
+    """
     usable = [track for track in tracks if track.fault != UNDECODABLE]
     if not usable:
         if tracks:

@@ -1,6 +1,7 @@
 """What is made from finished segments, inside the sandbox: the poster and the MP4 for download.
 
-What belongs here: reading our own fMP4 and making one file of it. What does not: making segments (`pack.py`).
+What belongs here: reading our own fMP4 and making one file of it. What does not: making segments
+(`pack.py`).
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def open_joined(parts: Sequence[Path]) -> Any:
 
 
 def write_poster(parts: Sequence[Path], path: Path) -> None:
-    """The first frame of a segment (`parts`: init, segment) as JPEG, within 1280x720, pixels square.
+    """The first frame of a segment (`parts`: init, segment) as JPEG, within 1280x720, pixels
+    square.
 
     Raises NoVideo when no frame can be decoded.
     """
@@ -112,7 +114,9 @@ def _first_frame(opened: Any, stream: Any) -> VideoFrame:
 
 
 def poster_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """The largest even size within 1280x720 with the picture's shape, never larger than the picture."""
+    """The largest even size within 1280x720 with the picture's shape, never larger than the
+    picture.
+    """
     shown = Fraction(width) * aspect
     factor = min(Fraction(1), POSTER_MAX_WIDTH / shown, Fraction(POSTER_MAX_HEIGHT, height))
     return max(2, round(shown * factor / 2) * 2), max(2, round(height * factor / 2) * 2)

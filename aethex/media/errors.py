@@ -19,7 +19,9 @@ class NoVideo(MediaError):
 
 
 class BadPlaylist(MediaError):
-    """The HLS playlist cannot be imported: broken, remote, encrypted, or it points outside its folder."""
+    """The HLS playlist cannot be imported: broken, remote, encrypted, or it points outside its
+    folder.
+    """
 
 
 class MediaTooLarge(MediaError):

@@ -1,6 +1,7 @@
 """Finding the ffmpeg binary.
 
-What belongs here: which ffmpeg, and whether it will do. What does not: its arguments (`transcode.py`).
+What belongs here: which ffmpeg, and whether it will do. What does not: its arguments
+(`transcode.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def _candidates() -> list[Path]:
 
 
 def _major_version(binary: Path) -> int:
-    """0 when it does not run. Builds from git say `n9.0.2-…` or `N-…-g<hash>`; the latter count as new."""
+    """0 when it does not run. Builds from git say `n9.0.2-…` or `N-…-g<hash>`; the latter count as
+    new.
+    """
     try:
         answer = subprocess.run(
             [binary, "-version"], capture_output=True, text=True, timeout=20, check=True

@@ -1,7 +1,7 @@
 """Packages a video: HLS fMP4 segments, playlist, poster and MP4 in one folder.
 
-What belongs here: the order of the steps, and that a failure leaves nothing. What does not: the steps
-themselves (`scan.py`, `decide.py`, `transcode.py`, `pack.py`).
+What belongs here: the order of the steps, and that a failure leaves nothing. What does not: the
+steps themselves (`scan.py`, `decide.py`, `transcode.py`, `pack.py`).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def package(
 ) -> PackagedVod:
     """Package a video file, or a local HLS playlist, into `out_dir`.
 
-    Writes `init.mp4`, `000000.m4s` …, `index.m3u8`, `poster.jpg` and `video.mp4`. `out_dir` appears when
-    all of it is there (it may exist before, if it is empty); a failure leaves nothing. Packets are copied
-    unless browsers cannot play them. `on_progress` gets a fraction (0 to 1, never falling) and the stage:
-    `reading`, `encoding`, `packaging`.
+    Writes `init.mp4`, `000000.m4s` …, `index.m3u8`, `poster.jpg` and `video.mp4`. `out_dir` appears
+    when all of it is there (it may exist before, if it is empty); a failure leaves nothing. Packets
+    are copied unless browsers cannot play them. `on_progress` gets a fraction (0 to 1, never
+    falling) and the stage: `reading`, `encoding`, `packaging`.
 
-    Raises MediaError, whose message says what is wrong with the file and what to do; FileExistsError when
-    `out_dir` holds something.
+    Raises MediaError, whose message says what is wrong with the file and what to do;
+    FileExistsError when `out_dir` holds something.
     """
     if out_dir.exists() and any(out_dir.iterdir()):
         raise FileExistsError(f"{out_dir} is not empty")
@@ -65,7 +65,9 @@ def _ignore(_fraction: float, _stage: str) -> None:
 
 
 class _Job:
-    """One file on its way: `work/scratch` holds what is needed in between, `work/vod` becomes the package."""
+    """One file on its way: `work/scratch` holds what is needed in between, `work/vod` becomes the
+    package.
+    """
 
     def __init__(
         self, source: Path, work: Path, settings: Settings, on_progress: ProgressCallback
@@ -89,7 +91,9 @@ class _Job:
         plan = decide.plan(probe, self.subject)
         packed_probe, answer = self._pack(file, probe, plan)
         assert packed_probe.video is not None
-        return self._result(packed_probe.video, plan, answer)
+        result = self._result(packed_probe.video, plan, answer)
+        self._report(1.0, "packaging")
+        return result
 
     def _pack(self, file: Path, probe: Probe, plan: decide.Plan) -> tuple[Probe, dict[str, Any]]:
         """Encode what the plan says, then package; the probe of the picture that was packaged."""
@@ -123,7 +127,7 @@ class _Job:
             limits=self.limits,
             on_progress=self._stage(self._fraction, 1.0, "packaging"),
         )
-        return probe, answer | {"audio_codec": None if audio is None else "aac"}
+        return probe, answer
 
     def _scan_encoded(self, file: Path, name: str) -> tuple[Probe, Any]:
         folder = self.scratch / name
@@ -151,7 +155,7 @@ class _Job:
             frame_rate=video.frame_rate,
             is_variable_frame_rate=video.is_variable_frame_rate,
             video_codec="h264",
-            audio_codec=answer["audio_codec"],
+            audio_codec="aac" if answer["has_audio"] else None,
             codecs=answer["codecs"],
             was_video_transcoded=plan.encode_video,
             was_audio_transcoded=plan.encode_audio,

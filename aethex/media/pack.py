@@ -1,10 +1,10 @@
 """Writes the package, inside the sandbox: init and media segments, poster, download.
 
-What belongs here: copying packets into fMP4 segments on the clock that `scan.py` left. What does not:
-choosing where from (`decide.py`), boxes (`boxes.py`), pictures and the MP4 (`derive.py`).
+What belongs here: copying packets into fMP4 segments on the clock that `scan.py` left. What does
+not: choosing where from (`decide.py`), boxes (`boxes.py`), pictures and the MP4 (`derive.py`).
 
-Packets are copied as they are; only how NAL units and AAC frames are wrapped changes (Annex B and ADTS
-become what MP4 wants).
+Packets are copied as they are; only how NAL units and AAC frames are wrapped changes (Annex B and
+ADTS become what MP4 wants).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def pack_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> 
     out = Path(request["out_dir"])
     video = _load_video(request["video"])
     audio = None if request["audio"] is None else _load_audio(request["audio"])
+    if audio is not None and audio.clock.count == 0:
+        audio = None  # none of it falls into the picture's time; players wait for a track without packets
     files = [
         _write(out / INIT_NAME, [boxes.init_segment(video.format, audio.format if audio else None)])
     ]
@@ -59,6 +61,7 @@ def pack_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> 
         "width": video.format.width,
         "height": video.format.height,
         "frames": int(video.pts.size),
+        "has_audio": audio is not None,
     }
 
 

@@ -3,8 +3,8 @@
 What belongs here: text out of runs and segments. What does not: reading playlists (`sources.py`),
 making segments (`pack.py`), knowing where they are stored.
 
-ffmpeg's own playlists are not used: after a restart it wrote one EXT-X-MAP for all runs. Here each run
-names its own init file, and a discontinuity stands between runs.
+ffmpeg's own playlists are not used: after a restart it wrote one EXT-X-MAP for all runs. Here each
+run names its own init file, and a discontinuity stands between runs.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class PlaylistRun:
 def media_playlist(runs: Sequence[PlaylistRun]) -> str:
     """The playlist of a finished VOD (`#EXT-X-PLAYLIST-TYPE:VOD`, ends with `#EXT-X-ENDLIST`).
 
-    Durations are written with millisecond precision, so they add up to the VOD's duration.
-    Runs without segments are left out. Raises ValueError when no segment is left, when a duration is
-    not positive, when an address holds a line break, or when a wall clock has no zone.
+    Durations are written with millisecond precision, so they add up to the VOD's duration. Runs
+    without segments are left out. Raises ValueError when no segment is left, when a duration is not
+    positive, when an address holds a line break, or when a wall clock has no zone.
     """
     filled = [run for run in runs if run.segments]
     if not filled:
@@ -68,7 +68,9 @@ def media_playlist(runs: Sequence[PlaylistRun]) -> str:
 
 
 def target_duration_seconds(runs: Sequence[PlaylistRun]) -> int:
-    """EXT-X-TARGETDURATION: no segment's duration, rounded to the nearest second, may exceed it (RFC 8216)."""
+    """EXT-X-TARGETDURATION: no segment's duration, rounded to the nearest second, may exceed it
+    (RFC 8216).
+    """
     longest_ms = max(segment.duration_ms for run in runs for segment in run.segments)
     return max(1, (longest_ms + 500) // 1000)
 

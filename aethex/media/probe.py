@@ -1,7 +1,7 @@
 """What is in a video file.
 
-What belongs here: the shape of the answer, and asking a sandboxed child for it. What does not: reading
-packets (`scan.py`, inside the child), deciding what to do about it (`decide.py`).
+What belongs here: the shape of the answer, and asking a sandboxed child for it. What does not:
+reading packets (`scan.py`, inside the child), deciding what to do about it (`decide.py`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ TIMELINE_NAME = "timeline.npz"
 class VideoStream:
     """The picture. Times are seconds in the file's own time unless a name says otherwise.
 
-    `width` and `height` are as stored, before `rotation_degrees` (clockwise, to be shown upright) and
-    `is_mirrored` are applied; `aspect` is the shape of a pixel. `frames` counts the usable ones, from the
-    first IDR frame on; `leading_frames` the ones before it, which no decoder can show. `codec_string` is
-    RFC 6381, only for H.264. `origin_seconds` is the time of the first usable frame, as a fraction.
+    `width` and `height` are as stored, before `rotation_degrees` (clockwise, to be shown upright)
+    and `is_mirrored` are applied; `aspect` is the shape of a pixel. `frames` counts the usable
+    ones, from the first IDR frame on; `leading_frames` the ones before it, which no decoder can
+    show. `codec_string` is RFC 6381, only for H.264. `origin_seconds` is the time of the first
+    usable frame, as a fraction.
     """
 
     index: int
@@ -63,8 +64,10 @@ class VideoStream:
 
 @dataclass(frozen=True, slots=True)
 class AudioStream:
-    """One audio track. `starts_after_ms` and `ends_before_ms` compare it with the picture (negative: it
-    begins before, or ends after it). `fault` says why its packets cannot be copied, or is None."""
+    """One audio track. `starts_after_ms` and `ends_before_ms` compare it with the picture
+    (negative: it begins before, or ends after it). `fault` says why its packets cannot be copied,
+    or is None.
+    """
 
     index: int
     codec: str
@@ -81,7 +84,9 @@ class AudioStream:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A file that was read from end to end. `duration_ms` is the picture's, or the sound's without one."""
+    """A file that was read from end to end. `duration_ms` is the picture's, or the sound's without
+    one.
+    """
 
     container: str
     size_bytes: int

@@ -1,11 +1,12 @@
 """Runs what opens outside media: a child process with limits, watched until it ends.
 
-What belongs here: starting, limiting, watching and killing children, and turning how they ended into an
-error. What does not: what a child does to itself (`confine.py`), what it computes (`tasks.py`).
+What belongs here: starting, limiting, watching and killing children, and turning how they ended
+into an error. What does not: what a child does to itself (`confine.py`), what it computes
+(`tasks.py`).
 
-A child has a memory, CPU, file size and wall time limit, an empty environment, a session of its own so
-that all of it can be killed, no network and no files but the named ones where the kernel offers that. It
-dies with its parent.
+A child has a memory, CPU, file size and wall time limit, an empty environment, a session of its own
+so that all of it can be killed, no network and no files but the named ones where the kernel offers
+that. It dies with its parent.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def run_program(
 ) -> Ended:
     """Run a program in the sandbox until it ends; `on_line` gets each line of its stdout.
 
-    The program works in `scratch`, the only folder it may write. Raises MediaLimitExceeded when the wall
-    time is over; whatever `on_line` raises passes through. In every case no process is left.
+    The program works in `scratch`, the only folder it may write. Raises MediaLimitExceeded when the
+    wall time is over; whatever `on_line` raises passes through. In every case no process is left.
     """
     request_file = scratch / ".request"
     request_file.write_bytes(request)
@@ -111,8 +112,8 @@ def run_task(
 ) -> dict[str, Any]:
     """Run a function of `tasks.py` in the sandbox and return its answer.
 
-    `subject` names the file in error messages. Raises the MediaError that the task raised, or one for
-    the way in which the child ended.
+    `subject` names the file in error messages. Raises the MediaError that the task raised, or one
+    for the way in which the child ended.
     """
     answer: dict[str, Any] = {}
 

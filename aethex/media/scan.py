@@ -1,7 +1,7 @@
 """Reads a file from end to end, inside the sandbox: every packet's time, one decoded picture.
 
-What belongs here: from packets to a `Probe` and the timeline file that `pack.py` works from. What does
-not: judging timestamps (`timeline.py`), deciding what to transcode (`decide.py`).
+What belongs here: from packets to a `Probe` and the timeline file that `pack.py` works from. What
+does not: judging timestamps (`timeline.py`), deciding what to transcode (`decide.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from aethex.media.whitelist import AUDIO_CODECS, VIDEO_CODECS
 _PACKETS_TO_FIRST_FRAME = 600
 _MOST_PARAMETER_SETS = 64
 _HDR_TRANSFERS = (16, 18)  # PQ and HLG (ISO/IEC 23091-2)
+_LONGEST_SOUND_SECONDS = 10**7
 # Longer silence than this is filled, because players stall on it.
 AUDIO_HOLE_SECONDS = 0.1
 AUDIO_TAIL_SECONDS = 0.5
@@ -67,7 +68,6 @@ class _AudioPackets:
     pts: array[int] = field(default_factory=lambda: array("q"))
     config: bytes = b""
     has_changing_config: bool = False
-    packet_samples: int = 0
     is_broken: bool = False
 
 
@@ -154,24 +154,20 @@ def _add_audio(track: _AudioPackets, packet: container.AnyPacket) -> None:
     elif not track.config:
         track.config = container.extradata(track.stream)
     track.has_changing_config |= len(track.pts) > 1 and packet.has_sidedata("new_extradata")
-    if not track.packet_samples and packet.duration:
-        exact = packet.duration * container.time_base(track.stream) * track.stream.rate
-        track.packet_samples = min(
-            (960, 1024, 1920, 2048), key=lambda samples: abs(samples - exact)
-        )
 
 
 def _summary(reader: _Reader, size_bytes: int) -> tuple[Probe, dict[str, Any]]:
     arrays: dict[str, Any] = {}
     video = None if reader.video is None else _video_summary(reader.video, reader.codec, arrays)
-    origin = Fraction(0) if video is None else video.origin_seconds
     if video is not None:
-        end = Fraction(video.duration_ms, 1000)
+        origin, end = video.origin_seconds, Fraction(video.duration_ms, 1000)
         audio = [_audio_summary(track, origin, end, arrays) for track in reader.audio]
         duration_ms = video.duration_ms
-    else:
-        audio = [_audio_summary(track, origin, Fraction(0), arrays) for track in reader.audio]
-        duration_ms = max((-track.ends_before_ms for track in audio), default=0)
+    else:  # sound alone: its own time counts, all of it
+        end = Fraction(_LONGEST_SOUND_SECONDS)
+        audio = [_audio_summary(track, Fraction(0), end, arrays) for track in reader.audio]
+        ends = (_LONGEST_SOUND_SECONDS * 1000 - track.ends_before_ms for track in audio)
+        duration_ms = max(ends, default=0)
     name = reader.opened.format.name
     return Probe(name, size_bytes, duration_ms, video, tuple(audio)), arrays
 
@@ -254,8 +250,8 @@ def _first_usable(
 ) -> tuple[int, str | None]:
     """The packet that the video can start from, and what forbids to copy from there on.
 
-    Packets before the first IDR frame are left out, unless another kind of keyframe makes more than half
-    a second of them decodable.
+    Packets before the first IDR frame are left out, unless another kind of keyframe makes more than
+    half a second of them decodable.
     """
     if idr.size == 0:
         return int(keys[0]), "no frame is an IDR frame, from which a player can start"
@@ -271,7 +267,9 @@ class _Header:
 
 
 def _parameter_sets(video: _VideoPackets, header: bytes) -> _Header | None:
-    """The avcC to package with; conflicts mean that one id stands for different parameters over time."""
+    """The avcC to package with; conflicts mean that one id stands for different parameters over
+    time.
+    """
     try:
         stated = h264.parse_avcc(header) if h264.is_avcc(header) else None
     except ValueError:
@@ -304,7 +302,7 @@ def _audio_summary(
     stream = track.stream
     base, rate, codec = container.time_base(stream), stream.rate or 0, container.codec_name(stream)
     pts = np.frombuffer(track.pts, np.int64)
-    samples = track.packet_samples or 1024
+    samples = _packet_samples(pts, base, rate)
     starts_after = ends_before = 0.0
     fault = _codec_fault(track, codec, rate, len(pts))
     known = pts[pts != timeline.NO_PTS]
@@ -339,6 +337,15 @@ def _audio_summary(
         ends_before_ms=round(ends_before * 1000),
         fault=fault,
     )
+
+
+def _packet_samples(pts: timeline.Ticks, base: Fraction, rate: int) -> int:
+    """How many samples an AAC packet holds: 1024, or 2048 where SBR doubles them, rarely 960 or 1920."""
+    known = pts[pts != timeline.NO_PTS]
+    if known.size < 2:
+        return 1024
+    exact = float(np.median(np.diff(known))) * float(base) * rate
+    return min((1024, 2048, 960, 1920), key=lambda samples: abs(samples - exact))
 
 
 def _codec_fault(track: _AudioPackets, codec: str, rate: int, packets: int) -> str | None:

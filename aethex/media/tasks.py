@@ -1,7 +1,8 @@
-"""The child's side of `sandbox.run_task`: `tasks.py NAME`, a JSON request on stdin, JSON lines on stdout.
+"""The child's side of `sandbox.run_task`: `tasks.py NAME`, a JSON request on stdin, JSON lines on
+stdout.
 
-What belongs here: the protocol and the table of tasks. What does not: what a task does (`scan.py`, `pack.py`).
-Runs inside the sandbox only; imports PyAV only there.
+What belongs here: the protocol and the table of tasks. What does not: what a task does (`scan.py`,
+`pack.py`). Runs inside the sandbox only; imports PyAV only there.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ _RATES = [
 class VideoClock:
     """Timestamps of a video as they are packaged: 0 is the first frame.
 
-    `pts` in decode order and `end` are in ticks of 1/`timescale` s. `origin_seconds` is the source's time
-    of the first frame. `rate` is frames a second where every frame lies on one grid (then timestamps are
-    that grid), None where the rate varies.
+    `pts` in decode order and `end` are in ticks of 1/`timescale` s. `origin_seconds` is the
+    source's time of the first frame. `rate` is frames a second where every frame lies on one grid
+    (then timestamps are that grid), None where the rate varies.
     """
 
     pts: Ticks
@@ -49,7 +49,8 @@ class VideoClock:
 
 
 def fill_missing(pts: Ticks, dts: Ticks) -> tuple[Ticks, int]:
-    """Presentation times with missing ones put where the others leave a hole; and how many are still missing.
+    """Presentation times with missing ones put where the others leave a hole; and how many are
+    still missing.
 
     A missing time goes to the hole nearest to its neighbours in decode order. Streams that never
     reorder frames (every known time equals its decode time) take the decode time.
@@ -109,7 +110,8 @@ def disorder(pts: Ticks, is_idr: NDArray[np.bool_]) -> str | None:
 def decode_times(pts: Ticks, is_idr: NDArray[np.bool_]) -> Ticks:
     """A decode time for each frame: the presentation times of its GOP, sorted.
 
-    So decode times rise, an IDR frame's equals its presentation time, and the source's own are not needed.
+    So decode times rise, an IDR frame's equals its presentation time, and the source's own are not
+    needed.
     """
     bounds = [*np.flatnonzero(is_idr).tolist(), pts.size]
     decode = pts.copy()
@@ -123,7 +125,8 @@ def video_clock(
 ) -> VideoClock:
     """The timestamps to package for presentation times in decode order.
 
-    `last_duration` is the last frame's, in ticks (0: unknown), `hints` are frame rates that the container claims.
+    `last_duration` is the last frame's, in ticks (0: unknown), `hints` are frame rates that the
+    container claims.
     """
     ordered = np.sort(pts)
     first = int(ordered[0])
@@ -202,8 +205,8 @@ def has_holes(clock: VideoClock) -> bool:
 def segment_starts(idr_seconds: Sequence[float], end_seconds: float) -> list[int]:
     """Which IDR frames (positions in `idr_seconds`) begin a segment.
 
-    Segments are 2 to 6 seconds, near 4, wherever IDR frames allow; a longer GOP is a segment of its own.
-    The cheapest partition by dynamic programming over the IDR frames.
+    Segments are 2 to 6 seconds, near 4, wherever IDR frames allow; a longer GOP is a segment of its
+    own. The cheapest partition by dynamic programming over the IDR frames.
     """
     kept = _thinned(idr_seconds, end_seconds)
     times = [idr_seconds[position] for position in kept] + [end_seconds]
@@ -246,8 +249,9 @@ def _cost(duration: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class AudioClock:
-    """Timestamps of an AAC track as they are packaged: packet `first` begins at `start` samples, packets
-    follow without a gap, each `packet_samples` long; `count` packets are used."""
+    """Timestamps of an AAC track as they are packaged: packet `first` begins at `start` samples,
+    packets follow without a gap, each `packet_samples` long; `count` packets are used.
+    """
 
     first: int
     start: int
@@ -276,8 +280,8 @@ def audio_clock(
 ) -> AudioClock:
     """Place a gapless row of packets on the video's timeline, of which `origin_seconds` is 0.
 
-    Packets before the first frame and after `end_seconds` are left out. A packet that begins up to 2 ms
-    early is kept and moved to 0, which nobody hears.
+    Packets before the first frame and after `end_seconds` are left out. A packet that begins up to
+    2 ms early is kept and moved to 0, which nobody hears.
     """
     known = np.flatnonzero(pts != NO_PTS)
     if known.size == 0:

@@ -1,7 +1,7 @@
 """Encodes what browsers cannot play, with the ffmpeg binary in the sandbox.
 
-What belongs here: ffmpeg's arguments and running it. What does not: deciding what to encode (`decide.py`),
-making segments of the result (`pack.py`).
+What belongs here: ffmpeg's arguments and running it. What does not: deciding what to encode
+(`decide.py`), making segments of the result (`pack.py`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def encode_video(
     limits: Limits,
     on_progress: Callable[[float], None],
 ) -> Path:
-    """The picture as H.264 (upright, 8-bit 4:2:0, an IDR frame every 2 s) with the chosen sound, as MP4.
+    """The picture as H.264 (upright, 8-bit 4:2:0, an IDR frame every 2 s) with the chosen sound, as
+    MP4.
 
-    The sound is copied unless the plan says otherwise. Timestamps stay, also varying ones, unless they
-    are what is wrong.
+    The sound is copied unless the plan says otherwise. Timestamps stay, also varying ones, unless
+    they are what is wrong.
     """
     assert probe.video is not None
     target = scratch / VIDEO_NAME

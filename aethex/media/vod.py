@@ -47,11 +47,11 @@ class PackagedSegment:
 class PackagedVod:
     """A video as HLS fMP4 with poster and download, in `out_dir`.
 
-    `pts_origin` is the presentation time, in units of 1/90000 s, that the segments carry at media time 0.
-    `frame_rate` is frames a second (the mean where `is_variable_frame_rate`). `codecs` is the RFC 6381
-    string; `video_codec` and `audio_codec` are ffmpeg's names. `why` says what was changed and why, in
-    sentences for people; empty when every packet was copied. `notes` says what else was noticed (audio
-    track chosen, frames dropped before the first keyframe, …).
+    `pts_origin` is the presentation time, in units of 1/90000 s, that the segments carry at media
+    time 0. `frame_rate` is frames a second (the mean where `is_variable_frame_rate`). `codecs` is
+    the RFC 6381 string; `video_codec` and `audio_codec` are ffmpeg's names. `why` says what was
+    changed and why, in sentences for people; empty when every packet was copied. `notes` says what
+    else was noticed (audio track chosen, frames dropped before the first keyframe, …).
     """
 
     out_dir: Path

@@ -1,10 +1,10 @@
 """What libav may open when the file comes from outside: protocols, containers, decoders, sizes.
 
-What belongs here: the lists, in ffmpeg's names, for both ways in (PyAV and the ffmpeg binary). What does
-not: process limits (`sandbox.py`).
+What belongs here: the lists, in ffmpeg's names, for both ways in (PyAV and the ffmpeg binary). What
+does not: process limits (`sandbox.py`).
 
-An `.mp4` can be an HLS playlist or an ffconcat script that names other files; a codec nobody needs is one
-more parser for a hostile file. So everything not named here is refused.
+An `.mp4` can be an HLS playlist or an ffconcat script that names other files; a codec nobody needs
+is one more parser for a hostile file. So everything not named here is refused.
 """
 
 from __future__ import annotations
