@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.orm import Session, sessionmaker
 
+from aethex.library.errors import SchemaMismatch
 from aethex.postgres import database_url, unreachable
 from aethex.settings import Settings
 
@@ -34,7 +36,8 @@ _POOL_WAIT_SECONDS = 10
 def open_engine(settings: Settings, *, has_limits: bool = True) -> Engine:
     """An engine on the library's tables. Connecting happens at first use.
 
-    Using it raises DatabaseUnreachable when the database does not answer.
+    Using it raises DatabaseUnreachable when the database does not answer, and SchemaMismatch when
+    its tables are not there.
     """
     limits = _LIMITS if has_limits else {}
     url = database_url(settings, schema="public", server_settings=limits)
@@ -53,12 +56,17 @@ def open_engine(settings: Settings, *, has_limits: bool = True) -> Engine:
         },
     )
 
-    def name_the_address(context: ExceptionContext) -> None:
+    def name_the_remedy(context: ExceptionContext) -> None:
+        error = context.original_exception
         # A failed pre-ping is no error yet: the pool connects anew.
         if context.connection is None and not context.is_pre_ping:
-            raise unreachable(url, context.original_exception) from context.original_exception
+            raise unreachable(url, error) from error
+        if isinstance(error, UndefinedTable | UndefinedColumn):
+            raise SchemaMismatch(
+                "The database does not have this program's tables yet: run `aethex migrate`."
+            ) from error
 
-    event.listen(engine, "handle_error", name_the_address)
+    event.listen(engine, "handle_error", name_the_remedy)
     return engine
 
 

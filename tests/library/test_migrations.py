@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from aethex.library import SchemaMismatch, upgrade
+from aethex.library import Library, SchemaMismatch, channels, upgrade
 from aethex.library.database import open_engine
 from aethex.library.migrations import VERSION_TABLE, alembic_config
 from aethex.library.models import Base
@@ -93,3 +93,12 @@ def test_a_database_of_a_newer_program_is_refused_with_the_remedy(settings: Sett
     engine.dispose()
     with pytest.raises(SchemaMismatch, match=r"from_the_future.*run the newer program"):
         upgrade(settings)
+
+
+def test_a_database_without_tables_says_which_command_makes_them(empty: Settings):
+    with (
+        Library.open(empty) as library,
+        pytest.raises(SchemaMismatch, match="aethex migrate"),
+        library.session() as s,
+    ):
+        channels.list(s)
