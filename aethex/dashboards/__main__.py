@@ -1,28 +1,30 @@
 """Starts the dashboards' server: `python -m aethex.dashboards`.
 
-The process becomes Streamlit itself (exec), so a supervisor's signals reach it. Address and port
-are `AETHEX_HOST` and `AETHEX_DASHBOARDS_PORT`; further arguments go to `streamlit run` as they are.
-The theme and everything fixed is in `.streamlit/config.toml` beside the script, where Streamlit
-finds it from any working directory. It answers `GET /_stcore/health` with `ok` when it is up.
+It runs in this process, so a supervisor's signals reach it. Address and port are `AETHEX_HOST` and
+`AETHEX_DASHBOARDS_PORT`; further arguments go to `streamlit run` as they are. The theme and all
+that is fixed stands in `.streamlit/config.toml` beside the script, where Streamlit finds it from
+any working directory. `GET /_stcore/health` answers `ok` when it is up.
 """
 
 from __future__ import annotations
 
-import os
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
-from aethex.settings import PROJECT_DIR, Settings, get_settings
+from aethex.settings import Settings, get_settings
 
 APP_PATH = Path(__file__).with_name("app.py")
 
+# What the first page needs and takes long to import. Not the pages themselves: they make caches,
+# and those want the server to be there.
+_HEAVY = ("pandas", "altair", "polars", "aethex.lake.connect", "aethex.lake.analytics")
 
-def command(settings: Settings, *extra: str) -> list[str]:
-    """The whole command line of the server."""
+
+def arguments(settings: Settings, *extra: str) -> list[str]:
+    """Streamlit's arguments: the script, where to listen, then `extra`."""
     return [
-        sys.executable,
-        "-m",
-        "streamlit",
         "run",
         str(APP_PATH),
         f"--server.address={settings.host}",
@@ -31,16 +33,18 @@ def command(settings: Settings, *extra: str) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
-    """The server's environment: the project is importable also where it is not installed."""
-    paths = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
 def main() -> None:
-    """Replace this process by the server."""
-    arguments = command(get_settings(), *sys.argv[1:])
-    os.execve(arguments[0], arguments, environment())
+    """Serve until a signal ends it."""
+    from streamlit.web import cli
+
+    # the server answers at once, and the first visitor does not wait for imports
+    Thread(target=_preload, name="preload", daemon=True).start()
+    cli.main(arguments(get_settings(), *sys.argv[1:]), prog_name="streamlit")
+
+
+def _preload() -> None:
+    for name in _HEAVY:
+        import_module(name)
 
 
 if __name__ == "__main__":

@@ -338,6 +338,7 @@ def _segment_layers(view: StreamView, data: Datasets, colours: Palette) -> list[
         y2=alt.value(_BANDS[1]),
         fill=alt.Fill("fill", type="nominal", scale=None),
         tooltip=specs.tooltips(labels),
+        description=alt.Description("title", type="nominal"),
     )
     width = "(scale('x', datum.until) - scale('x', datum.at))"
     names = base.mark_text(
@@ -345,6 +346,7 @@ def _segment_layers(view: StreamView, data: Datasets, colours: Palette) -> list[
         baseline="middle",
         dx=7,
         fontSize=11,
+        aria=False,
         ellipsis="…",
         limit=alt.ExprRef(f"max(1, {width} - 12)"),
         opacity=alt.ExprRef(f"{width} < 40 ? 0 : 1"),
@@ -379,7 +381,7 @@ def _crosshair_layers(
     }
     shown = alt.when(near).then(alt.value(1)).otherwise(alt.value(0))
     base = data.add("points", points).encode(x=_x(view), opacity=shown)
-    line = base.mark_rule(color=colours.text, strokeWidth=1).encode(
+    line = base.mark_rule(color=colours.text, strokeWidth=1, aria=False).encode(
         y=alt.value(_VIEWERS[0]), y2=alt.value(view.height), tooltip=specs.tooltips(labels)
     )
     return [line.add_params(near)]

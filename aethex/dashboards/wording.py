@@ -59,12 +59,12 @@ def duration(seconds: float | None) -> str:
     """A length in its two largest units: `7 d 2 h`, `2 h 43 min`, `42 min 33 s`, `8 s`."""
     if seconds is None:
         return NOT_MEASURED
-    total = round(seconds)
+    total = _rounded(seconds)
     if total >= _DAY:
-        hours = round(total / _HOUR)
+        hours = _rounded(total / _HOUR)
         return _two(hours // 24, "d", hours % 24, "h")
     if total >= _HOUR:
-        minutes = round(total / _MINUTE)
+        minutes = _rounded(total / _MINUTE)
         return _two(minutes // 60, "h", minutes % 60, "min") if minutes < 24 * 60 else "1 d"
     if total >= _MINUTE:
         return _two(total // 60, "min", total % 60, "s")
@@ -85,6 +85,11 @@ def hours(seconds: float | None) -> str:
         return NOT_MEASURED
     value = seconds / _HOUR
     return f"{value:,.0f} h" if value >= 1000 else f"{value:.1f} h"
+
+
+def _rounded(value: float) -> int:
+    """The nearest whole number, halves up (`round` takes them to the even one)."""
+    return int(value + 0.5)
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
