@@ -6,6 +6,7 @@ import { SPEEDS, listenToKeys } from "./keys.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
+const BROKEN_SEGMENTS = 4; // without a picture between them; hls.js would try for ever
 
 const player = document.getElementById("player");
 const video = player.querySelector("video[slot=media]");
@@ -15,6 +16,7 @@ const fault = document.getElementById("player-fault");
 let hls = null;
 let networkFailures = 0;
 let mediaFailures = 0;
+let brokenSegments = 0;
 let noteTimer = 0;
 
 function showNote(text) {
@@ -61,7 +63,11 @@ function startHls(playlist, position) {
     backBufferLength: 60,
     capLevelToPlayerSize: true,
   });
-  hls.on(window.Hls.Events.ERROR, (_event, data) => data.fatal && recover(data));
+  hls.on(window.Hls.Events.ERROR, (_event, data) => {
+    if (data.details === window.Hls.ErrorDetails.FRAG_PARSING_ERROR) brokenSegments += 1;
+    if (brokenSegments >= BROKEN_SEGMENTS) playFileInstead();
+    else if (data.fatal) recover(data);
+  });
   hls.on(window.Hls.Events.FRAG_BUFFERED, () => { networkFailures = 0; });
   hls.loadSource(playlist);
   hls.attachMedia(video);
@@ -69,41 +75,43 @@ function startHls(playlist, position) {
 }
 
 function startFile(address, position) {
-  if (!address) return showFault("This video cannot be played", "It has no playable file.");
+  if (!address) {
+    showFault("This video cannot be played", "It has no playable file.");
+    return;
+  }
   video.preload = "metadata";
   video.src = address;
   if (position) video.addEventListener("loadedmetadata", () => { video.currentTime = position; }, { once: true });
-  return undefined;
+}
+
+// The MP4 holds the same video: it plays where segments cannot be decoded.
+function playFileInstead() {
+  const position = video.currentTime;
+  const isPlaying = !video.paused;
+  hls?.destroy();
+  hls = null;
+  startFile(player.dataset.mp4, position);
+  if (isPlaying) video.play().catch(() => {});
 }
 
 // What hls.js could not repair by itself.
 function recover(data) {
   const status = data.response?.code;
-  if (status === 403 || status === 404) {
-    return showFault(
-      status === 403 ? "This page has been open for too long" : "This video is no longer here",
-      status === 403 ? "The video's address is over. Load the page again to go on." : "It was deleted or made private.",
-    );
-  }
-  if (data.type === window.Hls.ErrorTypes.NETWORK_ERROR && networkFailures < RETRIES) {
-    networkFailures += 1;
-    setTimeout(() => (hls?.url && hls.levels.length ? hls.startLoad() : hls?.loadSource(player.dataset.hls)), RETRY_MS * networkFailures);
-    return undefined;
-  }
-  if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && mediaFailures < 2) {
+  if (status === 403) {
+    showFault("This page has been open for too long", "The video's address is over. Load the page again to go on.");
+  } else if (status === 404) {
+    showFault("This video is no longer here", "It was deleted or made private.");
+  } else if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && mediaFailures < 2) {
     mediaFailures += 1;
-    return hls.recoverMediaError();
+    hls.recoverMediaError();
+  } else if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR) {
+    playFileInstead();
+  } else if (networkFailures < RETRIES) {
+    networkFailures += 1;
+    setTimeout(() => (hls?.levels.length ? hls.startLoad() : hls?.loadSource(player.dataset.hls)), RETRY_MS);
+  } else {
+    showFault("The video stopped loading", "The connection failed several times. What was loaded so far is safe.");
   }
-  if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && player.dataset.mp4) {
-    const position = video.currentTime;
-    const wasPlaying = !video.paused;
-    hls.destroy();
-    hls = null;
-    startFile(player.dataset.mp4, position);
-    if (wasPlaying) video.play().catch(() => {});
-    return undefined;
-  }
-  return showFault("The video stopped loading", "The connection failed several times. What was loaded so far is safe.");
 }
 
 function startOffset() {
@@ -140,13 +148,16 @@ function offerSpeed() {
 video.addEventListener("error", () => {
   if (!hls) showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
-video.addEventListener("playing", hideFault);
+video.addEventListener("playing", () => {
+  brokenSegments = 0;
+  hideFault();
+});
 document.getElementById("player-retry").addEventListener("click", () => {
-  if (fault.dataset.reload !== undefined) return location.reload();
   networkFailures = 0;
   mediaFailures = 0;
+  brokenSegments = 0;
   hideFault();
-  return start(video.currentTime, true);
+  start(video.currentTime, true);
 });
 document.querySelectorAll("[data-seek]").forEach((link) => link.addEventListener("click", (event) => {
   event.preventDefault();
