@@ -8,12 +8,13 @@ any working directory. `GET /_stcore/health` answers `ok` when it is up.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
-from aethex.settings import Settings, get_settings
+from aethex.settings import PROJECT_DIR, Settings, get_settings
 
 APP_PATH = Path(__file__).with_name("app.py")
 
@@ -22,24 +23,35 @@ APP_PATH = Path(__file__).with_name("app.py")
 _HEAVY = ("pandas", "altair", "polars", "aethex.lake.connect", "aethex.lake.analytics")
 
 
-def arguments(settings: Settings, *extra: str) -> list[str]:
-    """Streamlit's arguments: the script, where to listen, then `extra`."""
+def command(settings: Settings, *extra: str) -> list[str]:
+    """The whole command line of the server, for who starts it as a program of its own."""
     return [
-        "run",
-        str(APP_PATH),
+        sys.executable,
+        "-m",
+        "aethex.dashboards",
         f"--server.address={settings.host}",
         f"--server.port={settings.dashboards_port}",
         *extra,
     ]
 
 
+def environment() -> dict[str, str]:
+    """Its environment: the project is importable also where it is not installed."""
+    paths = [str(PROJECT_DIR), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def main() -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it. Arguments given by hand win over the settings."""
     from streamlit.web import cli
 
     # the server answers at once, and the first visitor does not wait for imports
     Thread(target=_preload, name="preload", daemon=True).start()
-    cli.main(arguments(get_settings(), *sys.argv[1:]), prog_name="streamlit")
+    settings = get_settings()
+    given = sys.argv[1:]
+    known = [f"--server.address={settings.host}", f"--server.port={settings.dashboards_port}"]
+    missing = [flag for flag in known if not any(g.startswith(flag.split("=")[0]) for g in given)]
+    cli.main(["run", str(APP_PATH), *missing, *given], prog_name="streamlit")
 
 
 def _preload() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from aethex.settings import PROJECT_DIR, Settings
+from aethex.dashboards.__main__ import command, environment
+from aethex.settings import Settings
 
 START_SECONDS = 60
 
@@ -26,15 +25,13 @@ def dashboards_server(settings: Settings, log_path: Path) -> Iterator[str]:
         "AETHEX_DATA_DIR": str(chosen.data_dir),
         "AETHEX_DATABASE_URL": chosen.database_url or "",
         "AETHEX_STORE_URL": chosen.store_url or "",
-        "AETHEX_HOST": chosen.host,
-        "AETHEX_DASHBOARDS_PORT": str(chosen.dashboards_port),
     }
     address = f"http://{chosen.host}:{chosen.dashboards_port}"
     with log_path.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aethex.dashboards"],
-            cwd=PROJECT_DIR,
-            env=os.environ | values,
+            command(chosen),
+            cwd=log_path.parent,
+            env=environment() | values,
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -189,7 +189,7 @@ def test_the_chart_has_a_table_twin(world: World, open_page: OpenPage) -> None:
     app.run()
     twin = app.dataframe[0].value
     assert len(twin) == 120
-    assert twin["Viewers"].isna().sum() == 20
+    assert int(twin["Viewers"].isna().sum()) == 20
 
 
 def test_a_stream_that_nobody_measured_says_so_and_what_to_do(
