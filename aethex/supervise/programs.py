@@ -86,9 +86,7 @@ def _command(name: str, settings: Settings) -> tuple[list[str], dict[str, str]]:
     if name == "service":
         return _service_command(settings), {}
     if name == "dashboards":
-        from aethex.dashboards.__main__ import command, environment
-
-        return command(settings), environment()
+        return [sys.executable, "-m", "aethex.dashboards"], {}
     if name in ("code", "daemon", "dagster"):
         from aethex.pipelines.instance import commands, instance_env
 
