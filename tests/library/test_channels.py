@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 
 from aethex.library import InvalidValue, Library, categories, channels, users
 
@@ -96,11 +98,24 @@ def test_categories_are_found_by_the_names_as_they_were_given(library):
         assert categories.ensure_categories(s, []) == {}
 
 
-def test_imports_that_name_the_same_categories_in_any_order_do_not_block_each_other(library):
+def test_imports_at_once_make_each_category_once(library):
     names = [f"Game {n}" for n in range(50)]
+    ids = at_once(library, 6, lambda s: categories.ensure_categories(s, names)["Game 7"])
+    assert len(set(ids)) == 1
 
-    def ensure(s):
-        names.reverse()
-        return categories.ensure_categories(s, names)["Game 7"]
 
-    assert len(set(at_once(library, 6, ensure))) == 1
+def test_categories_are_made_in_one_order_so_that_imports_do_not_wait_for_each_other(library):
+    inserted: list[list[str]] = []
+
+    def note(*event: Any) -> None:
+        statement, parameters = event[2], event[3]
+        if statement.startswith("INSERT INTO categories"):
+            inserted.append([value for value in parameters.values() if value.startswith("Game")])
+
+    sqlalchemy_event.listen(library.engine, "before_cursor_execute", note)
+    names = [f"Game {n}" for n in range(20)]
+    for order in (names, names[::-1]):
+        with library.session() as s:
+            categories.ensure_categories(s, order)
+            s.rollback()
+    assert inserted == [sorted(names)] * 2

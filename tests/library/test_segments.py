@@ -92,8 +92,11 @@ def test_imports_at_once_leave_one_set_of_segments(library, stream):
     class Done:
         id = "done"
 
+    # Without categories: making those would already put one import after the other.
+    rows = [replace(row, category=None) for row in SCHEDULE]
+
     def work(s):
-        replace_segments(s, stream.id, SCHEDULE)
+        replace_segments(s, stream.id, rows)
         return Done
 
     at_once(library, 6, work)

@@ -40,7 +40,8 @@ def test_only_the_servers_user_may_enter_its_folders(prepared: Settings):
 
 def test_processes_that_prepare_at_once_make_one_database(embedded: Settings):
     with ThreadPoolExecutor(4) as pool:
-        made = [done.result() for done in [pool.submit(prepare_embedded, embedded)] * 4]
+        running = [pool.submit(prepare_embedded, embedded) for _ in range(4)]
+        made = [done.result() for done in running]
     assert len(set(made)) == 1
     assert sorted(path.name for path in made[0].root.glob("cluster*")) == ["cluster"]
 
