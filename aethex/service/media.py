@@ -80,7 +80,7 @@ _MEDIA_RESPONSES: dict[int | str, dict] = {
     },
     206: {"description": "The range that was asked for; `Content-Range` says which."},
     304: {"description": "The client's copy is still good."},
-    **documented_problems(403, 404, 416, 503),
+    **documented_problems(403, 404, 416, 422, 503),
 }
 
 Token = Annotated[

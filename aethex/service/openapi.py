@@ -11,8 +11,23 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from aethex.service.api.measures import (
+    ChannelAnalyticsOut,
+    SegmentOut,
+    StreamAnalyticsOut,
+    ViewersChartOut,
+)
+from aethex.service.api.schemas import ChannelOut, VodOut
 from aethex.service.problems import ProblemBody
 
+_WITH_EXAMPLES = (
+    ChannelOut,
+    VodOut,
+    SegmentOut,
+    StreamAnalyticsOut,
+    ChannelAnalyticsOut,
+    ViewersChartOut,
+)
 _UNUSED = ("HTTPValidationError", "ValidationError")
 
 
@@ -38,6 +53,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
     problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["ProblemBody"] = problem
+    for model in _WITH_EXAMPLES:  # FastAPI leaves out their nulls, which are what is to be shown
+        schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
     for name in _UNUSED:
         schemas.pop(name, None)
     for path in document["paths"].values():

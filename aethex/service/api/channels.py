@@ -34,7 +34,7 @@ def list_channels(
     return page_of(items, page=page, per_page=per_page, total=total)
 
 
-@router.get("/{channel_id}", summary="One channel", responses=documented_problems(404, 503))
+@router.get("/{channel_id}", summary="One channel", responses=documented_problems(404, 422, 503))
 def read_channel(request: Request, channel_id: ChannelId) -> ChannelOut:
     """One channel, with how many VODs can be watched."""
     with resources_of(request).library.session() as session:

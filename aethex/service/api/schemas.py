@@ -47,6 +47,9 @@ StreamId = Annotated[
 class Page(BaseModel, Generic[Item]):
     """One page of a list."""
 
+    # said again: a docstring does not reach the models made for each kind of item
+    model_config = ConfigDict(json_schema_extra={"description": "One page of a list."})
+
     items: list[Item] = Field(description="The items of this page; empty behind the last page.")
     page: int = Field(description="This page's number, from 1.", examples=[1])
     pages: int = Field(

@@ -14,7 +14,7 @@ from aethex.service.resources import Resources, resources_of
 router = APIRouter(tags=["vods"])
 
 
-@router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 503))
+@router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 422, 503))
 def read_vod(request: Request, vod_id: VodId) -> VodOut:
     """A public VOD that can be played. Others are as if they were not there."""
     resources = resources_of(request)

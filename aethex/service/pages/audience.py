@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 1000, 100
 
 _MAX_POINTS = 240
 _HOLD_SECONDS = 150
-_TOP = 8  # room above the peak for its mark
+_TOP = 22  # room above the peak for its label
 
 _log = logging.getLogger(__name__)
 
@@ -42,20 +42,30 @@ class MediaPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark of the time axis: its place in percent of the width, and its text."""
+
+    x: float
+    anchor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AudienceView:
-    """What the panel shows. Paths are SVG path data in WIDTH x HEIGHT."""
+    """What the panel shows. Paths are in WIDTH x HEIGHT, the peak's place in percent."""
 
     line: str
     area: str
     peak_x: float
     peak_y: float
+    peak_anchor: str
+    ticks: tuple[Tick, ...]
     peak_second: float
     peak_text: str
     peak_clock: str
     average_text: str | None
     messages_text: str | None
     coverage_text: str
-    end_text: str
     length_seconds: float
     fresh_text: str | None
     points_json: str
@@ -104,15 +114,16 @@ def draw_audience(
     return AudienceView(
         line="".join(_line(piece) for piece in pieces),
         area="".join(_area(piece) for piece in pieces),
-        peak_x=x,
-        peak_y=y,
+        peak_x=x / WIDTH * 100,
+        peak_y=y / HEIGHT * 100,
+        peak_anchor=_anchor(x / WIDTH),
+        ticks=_ticks(length),
         peak_second=round(peak_second, 3),
         peak_text=f"{peak:,}",
         peak_clock=duration_text(round(peak_second * 1000)) or "0:00",
         average_text=None if summary.average_viewers is None else f"{summary.average_viewers:,.0f}",
         messages_text=None if summary.messages is None else f"{summary.messages:,}",
         coverage_text=_coverage_text(summary.coverage_ratio),
-        end_text=duration_text(round(length * 1000)) or "0:00",
         length_seconds=round(length, 3),
         fresh_text=None if fresh_until is None else exact_date_text(fresh_until),
         points_json=json.dumps([[round(point.second, 1), point.viewers] for point in points]),
@@ -135,12 +146,11 @@ def _on_media_time(points: Sequence[ChartPoint], runs: Sequence[RunSpan]) -> Ite
 
 
 def _pieces(points: Sequence[MediaPoint], gap: float) -> list[list[tuple[float, int]]]:
-    """The counts in pieces that are broken where one failed or none came for `gap` seconds."""
+    """The counts in pieces that are broken where none came for longer than one holds."""
     pieces: list[list[tuple[float, int]]] = []
     last: float | None = None
     for point in points:
         if point.viewers is None:
-            last = None
             continue
         if last is None or point.second - last > gap:
             pieces.append([])
@@ -169,6 +179,21 @@ def _area(piece: Sequence[tuple[float, float]]) -> str:
     return (
         f"M{piece[0][0]:g} {HEIGHT}L" + "L".join(f"{x:g} {y:g}" for x, y in piece) + f"V{HEIGHT}Z"
     )
+
+
+def _ticks(length: float) -> tuple[Tick, ...]:
+    """Five marks from the begin to the end, fewer where they would repeat."""
+    texts = [duration_text(round(length * 250 * n)) or "" for n in range(5)]
+    return tuple(
+        Tick(25.0 * n, _anchor(n / 4), text)
+        for n, text in enumerate(texts)
+        if text not in texts[:n]
+    )
+
+
+def _anchor(share: float) -> str:
+    """How SVG text at this share of the width stays inside."""
+    return "start" if share < 0.1 else "end" if share > 0.9 else "middle"
 
 
 def _coverage_text(ratio: float | None) -> str:

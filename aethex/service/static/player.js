@@ -17,6 +17,7 @@ let hls = null;
 let networkFailures = 0;
 let mediaFailures = 0;
 let brokenSegments = 0;
+let isOver = false; // the signed address: only a new page has a new one
 let noteTimer = 0;
 
 function showNote(text) {
@@ -26,7 +27,8 @@ function showNote(text) {
   noteTimer = setTimeout(() => note.toggleAttribute("data-shown", false), 900);
 }
 
-function showFault(title, detail) {
+function showFault(title, detail, canDownload = true) {
+  document.getElementById("player-download")?.toggleAttribute("hidden", !canDownload);
   document.getElementById("player-fault-title").textContent = title;
   document.getElementById("player-fault-detail").textContent = detail;
   fault.hidden = false;
@@ -98,9 +100,11 @@ function playFileInstead() {
 function recover(data) {
   const status = data.response?.code;
   if (status === 403) {
-    showFault("This page has been open for too long", "The video's address is over. Load the page again to go on.");
+    showFault("This page has been open for too long", "The video's address is over.", false);
+    isOver = true;
+    document.getElementById("player-retry-text").textContent = "Load the page again";
   } else if (status === 404) {
-    showFault("This video is no longer here", "It was deleted or made private.");
+    showFault("This video is no longer here", "It was deleted or made private.", false);
   } else if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && mediaFailures < 2) {
     mediaFailures += 1;
     hls.recoverMediaError();
@@ -153,6 +157,10 @@ video.addEventListener("playing", () => {
   hideFault();
 });
 document.getElementById("player-retry").addEventListener("click", () => {
+  if (isOver) {
+    location.reload();
+    return;
+  }
   networkFailures = 0;
   mediaFailures = 0;
   brokenSegments = 0;
