@@ -13,7 +13,7 @@ from aethex.postgres.errors import (
 )
 from aethex.postgres.location import EmbeddedLocation, embedded_location
 from aethex.postgres.prepare import prepare_embedded
-from aethex.postgres.server import exec_embedded, start_embedded
+from aethex.postgres.server import exec_embedded, start_embedded, stop_supervised
 from aethex.postgres.urls import (
     SCHEMAS,
     database_url,
@@ -39,6 +39,7 @@ __all__ = [
     "masked",
     "prepare_embedded",
     "start_embedded",
+    "stop_supervised",
     "unreachable",
     "wait_until_ready",
 ]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from aethex.postgres.errors import AlreadyRunning, DatabaseUnreachable, EmbeddedUnusable
-from aethex.postgres.location import EmbeddedLocation
+from aethex.postgres.location import EmbeddedLocation, embedded_location
 from aethex.postgres.prepare import (
     HBA_FILE,
     IDENT_FILE,
@@ -41,6 +41,7 @@ from aethex.settings import Settings
 log = logging.getLogger(__name__)
 
 _USERS_LOCK = "users.lock"
+_SUPERVISED = b"supervised"
 _LOG_FILE = "server.log"
 _LOG_MAX_BYTES = 10 * 1024**2
 _START_SECONDS = 60.0  # crash recovery replays up to max_wal_size
@@ -63,7 +64,7 @@ def exec_embedded(settings: Settings) -> NoReturn:
     users = _open_lock(location, _USERS_LOCK)
     fcntl.flock(users, fcntl.LOCK_SH)
     os.ftruncate(server, 0)
-    os.pwrite(server, b"supervised", 0)
+    os.pwrite(server, _SUPERVISED, 0)
     _remove_stale_pid_files(location)
     for descriptor in (server, users):
         os.set_inheritable(descriptor, True)
@@ -107,6 +108,24 @@ def start_embedded(
             os.close(users)
             if process is not None and process.poll() is None:
                 process.returncode = 0  # others still use it: it is theirs to wait for
+
+
+def stop_supervised(settings: Settings) -> None:
+    """Stop the embedded server whose supervisor was killed; return when its processes are gone.
+
+    For whoever knows that no supervisor runs it. A server that commands started is left alone, and
+    so is one that is not ours to signal.
+    """
+    if not settings.is_database_embedded:
+        return
+    location = embedded_location(settings)
+    with suppress(OSError):  # no folder: there never was a server
+        lock = os.open(location.root / SERVER_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if os.pread(lock, 64, 0) == _SUPERVISED:
+                _stop(location, lock)
+        finally:
+            os.close(lock)
 
 
 def _ensure_running(
@@ -188,7 +207,7 @@ def _take_over(location: EmbeddedLocation) -> int:
     lock = _open_lock(location, SERVER_LOCK)
     deadline = time.monotonic() + _TAKEOVER_SECONDS
     while not _try_lock(lock):
-        is_supervised = os.pread(lock, 64, 0) == b"supervised"
+        is_supervised = os.pread(lock, 64, 0) == _SUPERVISED
         # Right after a kill -9 its children still hold the lock, but it is gone from the pid file's
         # number.
         if (is_supervised and _running_pid(location)) or time.monotonic() > deadline:

@@ -18,6 +18,7 @@ from aethex.postgres import (
     embedded_location,
     prepare_embedded,
     start_embedded,
+    stop_supervised,
     wait_until_ready,
 )
 from aethex.settings import Settings
@@ -150,6 +151,20 @@ def test_after_a_kill_the_supervised_server_comes_back_with_all_that_was_committ
     with stopped_at_the_end(python_as(SUPERVISED, prepared.data_dir)):
         wait_until_ready(database_url(prepared), timeout_seconds=60)
         assert query(prepared, "select * from kept") == (1,)
+
+
+def test_a_server_whose_supervisor_was_killed_can_be_stopped(prepared: Settings, supervised):
+    stop_supervised(prepared)
+    assert not answers(prepared)
+    assert supervised.wait(timeout=60) == 0
+    stop_supervised(prepared)
+
+
+def test_stopping_what_a_supervisor_left_spares_the_servers_of_commands(prepared: Settings):
+    stop_supervised(prepared)
+    with start_embedded(prepared):
+        stop_supervised(prepared)
+        assert query(prepared, "select 1") == (1,)
 
 
 def test_a_pid_file_whose_number_is_now_another_process_does_not_block_the_start(
