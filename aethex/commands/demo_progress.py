@@ -15,7 +15,7 @@ from aethex.settings import Settings
 
 def load_with_progress(settings: Settings) -> None:
     """Load what is missing of the demo; says nothing when it is complete."""
-    from aethex.demo.load import find_missing, load, needs_refresh, refresh_numbers
+    from aethex.demo.missing import find_missing, needs_refresh
     from aethex.library import upgrade
     from aethex.postgres import start_embedded
 
@@ -24,6 +24,8 @@ def load_with_progress(settings: Settings) -> None:
         missing = find_missing(settings, datetime.now(UTC))
         if not missing and not needs_refresh(settings):
             return
+        from aethex.demo.load import load, refresh_numbers
+
         with _Steps() as steps:
             if missing:
                 steps.expect("data", "Viewers, chat and segments")

@@ -1,7 +1,7 @@
 """Bring the demo in: what is missing is made and imported, then the marts are refreshed.
 
-What belongs here: deciding what is missing, the order, the rendering processes. What does not: the
-terminal (aethex/commands/demo_progress.py).
+What belongs here: the order, the rendering processes. What does not: what is missing (`missing`),
+the terminal (aethex/commands/demo_progress.py).
 
 Nothing but the library says what is there, so an interrupted first start is continued by the next
 one, a video that was deleted does not come back, and nothing is ever doubled.
@@ -14,20 +14,18 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from aethex.demo.audience import write_segments, write_viewers
-from aethex.demo.content import CHANNELS, DemoChannel, DemoStream, Film
+from aethex.demo.content import CHANNELS, Film
+from aethex.demo.missing import Missing
 from aethex.imports import import_segments, import_video, import_viewers
 from aethex.imports.scratch import scratch_folder
-from aethex.lake.build_records import current_build
-from aethex.library import Library, channels, segments, streams, vods
+from aethex.library import Library, channels
 from aethex.settings import PROJECT_DIR, Settings
-from aethex.store import open_store
 
 _RENDERERS = 2
 
@@ -39,50 +37,6 @@ share, 0–1.
 
 class DemoFailed(RuntimeError):
     """A film could not be rendered. One line."""
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What of one stream is not in the library yet."""
-
-    channel: DemoChannel
-    stream: DemoStream
-    started_at: datetime
-    needs_viewers: bool
-    needs_segments: bool
-    needs_film: bool
-
-
-def find_missing(settings: Settings, now: datetime) -> list[Missing]:
-    """The parts that are missing, with the times that they get. Empty: the demo is complete."""
-    with Library.open(settings) as library, library.session() as s:
-        known = {
-            (channel.username, stream.title): stream
-            for channel in CHANNELS
-            if (found := channels.by_username(s, channel.username)) is not None
-            for stream in streams.list_channel_streams(s, found.id, per_page=100).items
-        }
-        anchor = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        for channel, stream in _all():
-            there = known.get((channel.username, stream.title))
-            if there is not None and there.started_at is not None:
-                anchor = stream.anchor_of(there.started_at)
-                break
-        missing: list[Missing] = []
-        for channel, stream in _all():
-            there = known.get((channel.username, stream.title))
-            found = Missing(
-                channel,
-                stream,
-                stream.starts_at(anchor),
-                needs_viewers=there is None or there.started_at is None,
-                needs_segments=there is None or not segments.of_stream(s, there.id),
-                needs_film=stream.film is not None
-                and (there is None or not vods.exists_for_stream(s, there.id)),
-            )
-            if found.needs_viewers or found.needs_segments or found.needs_film:
-                missing.append(found)
-        return missing
 
 
 def load(settings: Settings, missing: list[Missing], progress: Progress) -> None:
@@ -113,11 +67,6 @@ def load(settings: Settings, missing: list[Missing], progress: Progress) -> None
     refresh_numbers(settings, progress)
 
 
-def needs_refresh(settings: Settings) -> bool:
-    """Whether no build was ever published."""
-    return current_build(open_store(settings)) is None
-
-
 def refresh_numbers(settings: Settings, progress: Progress) -> None:
     """Publish what has landed and compute the marts."""
     progress("numbers", "Computing the numbers", 0.05)
@@ -128,12 +77,6 @@ def refresh_numbers(settings: Settings, progress: Progress) -> None:
     progress("numbers", "Computing the numbers", 0.2)
     refresh(settings)
     progress("numbers", "Computing the numbers", 1.0)
-
-
-def _all() -> Iterator[tuple[DemoChannel, DemoStream]]:
-    for channel in CHANNELS:
-        for stream in channel.streams:
-            yield channel, stream
 
 
 def _make_channels(settings: Settings) -> None:

@@ -154,7 +154,7 @@ class CloudRunner:
         while len(heights) * _TILE < _LONGEST_SECONDS * _SPEED + 2 * ACROSS:
             if rng.random() < 0.5:
                 heights += [0] * int(rng.integers(2, 4))
-            level = int(np.clip(level + rng.integers(-1, 2), 2, 5))
+            level = int(np.clip(level + rng.integers(-1, 2), 2, 4))
             length = int(rng.integers(7, 14))
             if length >= 10 and rng.random() < 0.7:
                 slimes.append(len(heights) + length // 2)
