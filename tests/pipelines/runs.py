@@ -27,7 +27,7 @@ class Pipeline:
         return self._run("publish_job")
 
     def models(self, **options: Any) -> dg.ExecuteInProcessResult:
-        """`models_job` as a refresh asks for it, or with the given options of execute_in_process."""
+        """`models_job` as a refresh asks for it, or with these options of execute_in_process."""
         if not options:
             with Lake.open(self.settings) as lake:
                 request = request_models(lake)

@@ -1,0 +1,63 @@
+"""What starts by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from aethex.assets.marts import MARTS
+from aethex.lake import Lake
+from aethex.library import Library
+from aethex.pipelines.schedules import refresh_schedule
+from aethex.pipelines.sensors import events_published_sensor
+from aethex.settings import Settings
+from tests.pipelines.runs import Pipeline
+from tests.pipelines.streams import add_stream
+
+
+def requested(
+    pipeline: Pipeline, after: dg.ExecuteInProcessResult
+) -> tuple[dg.RunRequest, dg.ExecuteInProcessResult]:
+    """What the sensor asks for after that run of publish_job, and how its run ends."""
+    context = dg.build_run_status_sensor_context(
+        sensor_name=events_published_sensor.name,
+        dagster_event=after.get_run_success_event(),
+        dagster_instance=pipeline.instance,
+        dagster_run=after.dagster_run,
+    )
+    request = events_published_sensor(context, settings=pipeline.settings)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == after.run_id
+    options = {
+        "partition_key": request.partition_key,
+        "asset_selection": request.asset_selection,
+        "tags": request.tags,
+    }
+    return request, pipeline.models(**options)
+
+
+def test_after_a_publish_the_due_days_are_computed(
+    settings: Settings, pipeline: Pipeline, library: Library, lake: Lake
+) -> None:
+    add_stream(library, lake, [1, 2, 3])
+    request, result = requested(pipeline, pipeline.publish())
+    assert (request.partition_key, request.asset_selection) == ("2020-01-06", None)
+    assert result.success
+
+
+def test_after_a_publish_of_nothing_only_the_build_gets_fresher(
+    settings: Settings, pipeline: Pipeline, library: Library, lake: Lake
+) -> None:
+    add_stream(library, lake, [1, 2, 3])
+    requested(pipeline, pipeline.publish())
+    request, result = requested(pipeline, pipeline.publish())
+    assert (request.partition_key, request.asset_selection) == (None, [dg.AssetKey(MARTS)])
+    assert result.success
+
+
+def test_the_schedule_asks_for_a_publish_every_hour() -> None:
+    at = datetime(2026, 1, 1, 13, 0, tzinfo=UTC)
+    context = dg.build_schedule_context(scheduled_execution_time=at)
+    data = refresh_schedule.evaluate_tick(context)
+    assert len(data.run_requests or []) == 1
