@@ -16,7 +16,7 @@ import altair as alt
 from aethex.dashboards import specs, wording
 from aethex.dashboards.periods import midnight
 from aethex.dashboards.theme import PALETTES, Mode, Palette
-from aethex.lake.analytics import ChannelDay
+from aethex.lake.analytics import Audience, ChannelDay
 
 Step = Literal["day", "week", "month"]
 _HEIGHT = 230
@@ -72,16 +72,23 @@ def _next(start: date, step: Step) -> date:
     return start + timedelta(days=7 if step == "week" else 1)
 
 
+def unmeasured_seconds(day: ChannelDay) -> int:
+    """Whole live seconds of the day's streams in which nothing was measured."""
+    return max(0, round(_due_seconds(day.audience) - (day.audience.covered_seconds or 0)))
+
+
+def _due_seconds(audience: Audience) -> float:
+    """Live seconds that coverage counts: those of each stream, where several are live at once."""
+    if audience.coverage_ratio and audience.covered_seconds is not None:
+        return audience.covered_seconds / audience.coverage_ratio
+    return audience.live_seconds or 0
+
+
 def _bar(start: date, days: list[ChannelDay], step: Step) -> Bar:
     audiences = [day.audience for day in days]
     covered = sum(a.covered_seconds or 0 for a in audiences)
     weighted = sum(a.viewer_seconds or 0 for a in audiences)
-    # live time of overlapping streams counts once, coverage counts it per stream: weigh by each
-    # day's own
-    due = sum(
-        (a.covered_seconds or 0) / a.coverage_ratio if a.coverage_ratio else a.live_seconds or 0
-        for a in audiences
-    )
+    due = sum(map(_due_seconds, audiences))
     peaks = [a for a in audiences if a.peak_viewers is not None]
     top = max(peaks, key=lambda a: a.peak_viewers or 0, default=None)
     messages = [a.messages for a in audiences if a.messages is not None]

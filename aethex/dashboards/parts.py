@@ -63,11 +63,24 @@ def _with_unit(value: str) -> str:
     )
 
 
-def head(title: str, lines: Sequence[str], pill: tuple[str, str] | None = None) -> None:
-    """The page's head: its title, a pill beside it as (text, class), lines under it."""
+def head(
+    title: str,
+    line: str,
+    *,
+    pill: tuple[str, str] | None = None,
+    link: tuple[str, str] | None = None,
+) -> None:
+    """The page's head: title, a pill beside it as (text, class), a line and a (text, address)."""
     badge = f' <span class="ax-pill {pill[1]}">{escape(pill[0])}</span>' if pill else ""
-    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    st.html(f'<header class="ax-head"><h1>{escape(title)}{badge}</h1>{paragraphs}</header>')
+    anchor = (
+        f' · <a href="{escape(link[1])}" target="_blank" rel="noopener">{escape(link[0])}</a>'
+        if link
+        else ""
+    )
+    st.html(
+        f'<header class="ax-head"><h1>{escape(title)}{badge}</h1>'
+        f"<p>{escape(line)}{anchor}</p></header>"
+    )
 
 
 def panel_title(title: str, text: str = "", legend: Sequence[tuple[str, str]] = ()) -> None:

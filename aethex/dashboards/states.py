@@ -100,6 +100,9 @@ def unknown(kind: str, key: str) -> None:
         "If it was just made, refresh and open the link again.",
         commands=("aethex pipeline refresh",),
     )
+    st.button(
+        "To the channels", icon=":material/arrow_back:", on_click=st.query_params.clear, key="home"
+    )
 
 
 def failure(what: str, safe: str, remedy: str) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import altair as alt
 import pytest
 
-from aethex.dashboards.day_charts import bars_of, days_chart, step_of
+from aethex.dashboards.day_charts import bars_of, days_chart, step_of, unmeasured_seconds
 from aethex.lake.analytics import Audience, ChannelDay
 
 SOON = datetime(2026, 3, 2, 20, tzinfo=UTC)
@@ -54,6 +55,14 @@ def test_a_week_weighs_its_days_by_what_was_measured() -> None:
     assert week.coverage_ratio == pytest.approx(0.5)
     assert (week.from_at.date(), week.to_at.date()) == (monday, next_monday)
     assert after.from_at.date() == next_monday
+
+
+def test_what_was_not_measured_counts_each_stream_also_where_two_were_live_at_once() -> None:
+    # two streams of two hours at once: live for two hours, of whose four one hour is covered
+    both = day(date(2026, 3, 1))
+    assert unmeasured_seconds(both) == 3600
+    overlapping = replace(both, audience=replace(both.audience, coverage_ratio=0.25))
+    assert unmeasured_seconds(overlapping) == 3 * 3600
 
 
 def test_months_are_as_long_as_they_are() -> None:

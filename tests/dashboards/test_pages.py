@@ -60,6 +60,9 @@ def test_the_channel_page_shows_the_newest_days_with_every_number_explained(
     assert shown["Peak viewers"] == ("1,000", "2 Mar 2026, 19:10 UTC, Monday night")
     assert shown["Chat messages"] == ("180", "")
     assert shown["Coverage"] == ("56.4 %", "1 h 19 min not measured")
+    assert "1 h 19 min was not measured and is left out of the averages" in text(app)
+    assert "27 Feb 2026: 0 % measured, 1 h missing" in text(app)
+    assert "2 Mar 2026: 84.6 % measured, 18 min 30 s missing" in text(app)
 
 
 def test_the_channel_page_lists_its_streams_newest_first(world: World, open_page: OpenPage) -> None:
@@ -189,7 +192,7 @@ def test_the_chart_has_a_table_twin(world: World, open_page: OpenPage) -> None:
     app.run()
     twin = app.dataframe[0].value
     assert len(twin) == 120
-    assert int(twin["Viewers"].isna().sum()) == 20
+    assert list(twin["Viewers"].isna()).count(True) == 20
 
 
 def test_a_stream_that_nobody_measured_says_so_and_what_to_do(
@@ -206,9 +209,12 @@ def test_a_channel_without_streams_says_what_to_do(world: World, open_page: Open
     assert "aethex import viewers FILE --channel newcomer" in text(app)
 
 
-def test_unknown_links_are_explained(world: World, open_page: OpenPage) -> None:
-    assert "No such stream" in text(open_page(world.settings, stream="st_nothing"))
+def test_unknown_links_are_explained_and_lead_back(world: World, open_page: OpenPage) -> None:
     assert "No such channel" in text(open_page(world.settings, channel="nobody"))
+    app = open_page(world.settings, stream="st_nothing")
+    assert "No such stream" in text(app)
+    app.button(key="home").click().run()
+    assert "The Racer" in text(app)
 
 
 def test_before_the_first_build_the_page_says_which_commands_bring_numbers(

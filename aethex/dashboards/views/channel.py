@@ -20,9 +20,10 @@ from aethex.dashboards import (
 )
 from aethex.dashboards.components.table import table
 from aethex.dashboards.periods import Period
-from aethex.lake.analytics import ChannelListItem, ChannelSummary, StreamSummary
+from aethex.lake.analytics import ChannelDay, ChannelListItem, ChannelSummary, StreamSummary
 
 _CUSTOM = "custom"
+_DAYS_SHOWN = 3
 
 
 def render() -> None:
@@ -45,8 +46,11 @@ def render() -> None:
     with choice:
         _choose_channel(channels, current)
     with heading:
-        about = [f"@{current.username} · {wording.plural(current.streams, 'stream')}"]
-        parts.head(current.title or current.username, about)
+        parts.head(
+            current.title or current.username,
+            f"@{current.username} · {wording.plural(current.streams, 'stream')}",
+            link=("Videos", navigation.videos_link(current.username)),
+        )
     if not streams:
         states.no_streams(current.username)
         return
@@ -167,7 +171,7 @@ def _tiles(
     uncovered = (
         None
         if summary.stream_seconds is None or now.covered_seconds is None
-        else summary.stream_seconds - now.covered_seconds
+        else round(summary.stream_seconds - now.covered_seconds)
     )
     return [
         parts.Tile(
@@ -234,11 +238,36 @@ def _days_panel(channel: ChannelListItem, period: Period, shown: queries.Shown) 
             key="days_chart",
             alt=f"Average and peak viewers per {step} of @{channel.username}",
         )
+        _missing_note(days)
         with st.expander(
             "The chart as a table", icon=":material/table:", key="days", on_change="rerun"
         ) as twin:
             if twin.open:
                 tables.days_table(channel, days)
+
+
+def _missing_note(days: Sequence[ChannelDay]) -> None:
+    """Which days are not wholly measured, the worst of them named."""
+    missing = {
+        day: unmeasured for day in days if (unmeasured := day_charts.unmeasured_seconds(day))
+    }
+    if not missing:
+        return
+    worst = sorted(missing, key=lambda day: missing[day], reverse=True)[:_DAYS_SHOWN]
+    more = (
+        f", most of it on {len(worst)} of {len(missing):,} days"
+        if len(missing) > len(worst)
+        else ""
+    )
+    parts.note(
+        f"{wording.duration(sum(missing.values()))} was not measured and is left out of the "
+        f"averages{more}:",
+        [
+            f"{wording.day(day.day)}: {wording.percent(day.audience.coverage_ratio)} measured, "
+            f"{wording.duration(missing[day])} missing"
+            for day in sorted(worst, key=lambda day: day.day)
+        ],
+    )
 
 
 def _streams_table(

@@ -59,7 +59,7 @@ def _heading(channel: ChannelListItem, stream: StreamSummary, shown: queries.Sho
             when = f"{wording.span(stream.started_at, stream.ended_at)} UTC"
         about = [when, stream.category_name]
         pill = None if stream.is_final else ("live", "live")
-        parts.head(stream.title, [" · ".join(part for part in about if part)], pill)
+        parts.head(stream.title, " · ".join(part for part in about if part), pill=pill)
         parts.freshness("", shown.data_until, shown.build_id)
 
 
