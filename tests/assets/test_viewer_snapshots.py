@@ -39,9 +39,7 @@ def test_it_observes_landing_and_the_library(
         assert record.asset_observation.metadata[name].value == value
 
 
-def test_nothing_landed_is_no_error(
-    pipeline: Pipeline, library: Library, instance: dg.DagsterInstance
-) -> None:
+def test_nothing_landed_is_no_error(pipeline: Pipeline, instance: dg.DagsterInstance) -> None:
     result = pipeline.publish()
     assert result.success
     assert metadata(result, VIEWER_SNAPSHOTS.name)["rows in"] == 0

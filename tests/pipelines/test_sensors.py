@@ -11,7 +11,6 @@ from aethex.lake import Lake
 from aethex.library import Library
 from aethex.pipelines.schedules import refresh_schedule
 from aethex.pipelines.sensors import events_published_sensor
-from aethex.settings import Settings
 from tests.pipelines.runs import Pipeline
 from tests.pipelines.streams import add_stream
 
@@ -38,7 +37,7 @@ def requested(
 
 
 def test_after_a_publish_the_due_days_are_computed(
-    settings: Settings, pipeline: Pipeline, library: Library, lake: Lake
+    pipeline: Pipeline, library: Library, lake: Lake
 ) -> None:
     add_stream(library, lake, [1, 2, 3])
     request, result = requested(pipeline, pipeline.publish())
@@ -47,7 +46,7 @@ def test_after_a_publish_the_due_days_are_computed(
 
 
 def test_after_a_publish_of_nothing_only_the_build_gets_fresher(
-    settings: Settings, pipeline: Pipeline, library: Library, lake: Lake
+    pipeline: Pipeline, library: Library, lake: Lake
 ) -> None:
     add_stream(library, lake, [1, 2, 3])
     requested(pipeline, pipeline.publish())
