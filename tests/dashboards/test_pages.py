@@ -12,8 +12,8 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from aethex.settings import Settings
-from tests.dashboards.conftest import OpenPage
-from tests.dashboards.world import World, make_world
+from tests.dashboards.conftest import OpenPage, at
+from tests.dashboards.world import MadeStream, World, make_world
 
 
 def markup(app: AppTest) -> str:
@@ -201,6 +201,19 @@ def test_a_stream_that_nobody_measured_says_so_and_what_to_do(
     app = open_page(world.settings, stream=world.stream_ids["Nobody counted"])
     assert "Viewers were not measured" in text(app)
     assert 'aethex import viewers FILE --channel racer --stream "Nobody counted"' in text(app)
+
+
+def test_a_live_stream_says_since_when_and_that_its_numbers_are_so_far(
+    settings: Settings, open_page: OpenPage
+) -> None:
+    counts = [(at(n), 10 * n, None) for n in range(30)]
+    live = MadeStream("Right now", counts, is_live=True)
+    made = make_world(settings, {("racer", "The Racer"): [live]})
+    app = open_page(settings, stream=made.stream_ids["Right now"])
+    assert "Right now live live since 2 Mar 2026, 18:00 UTC" in text(app)
+    assert tiles(app)["Duration"] == ("30 min", "so far")
+    assert tiles(app)["Peak viewers"] == ("290", "2 Mar 2026, 18:29 UTC")
+    assert tiles(app)["Chat messages"] == ("not measured", "")
 
 
 def test_a_channel_without_streams_says_what_to_do(world: World, open_page: OpenPage) -> None:

@@ -37,6 +37,7 @@ class MadeStream:
     counts: Sequence[Count]
     segments: Sequence[NewSegment] = ()
     bounds: tuple[datetime, datetime] | None = None
+    is_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ def make_world(settings: Settings, channels: dict[tuple[str, str], Sequence[Made
                     stream_ids[made.title] = stream.id
                     begin, end = made.bounds or (made.counts[0][0], made.counts[-1][0] + MINUTE)
                     set_stream_bounds(s, stream.id, begin, end)
+                    if made.is_live:
+                        stream.status, stream.ended_at = "live", None
                     if made.segments:
                         replace_segments(s, stream.id, made.segments)
         for (username, _), streams in channels.items():
