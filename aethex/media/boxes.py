@@ -54,7 +54,7 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One packet in a fragment. Times in the track's timescale; `offset` is presentation - decode."""
+    """One packet. Times in the track's timescale; `offset` is presentation - decode."""
 
     data: bytes
     duration: int

@@ -19,6 +19,7 @@ import resource
 import signal
 import struct
 import sys
+from typing import cast
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
@@ -61,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _paths(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return [str(item) for item in cast("list[object]", value)]
 
 
 def _die_with(libc: ctypes.CDLL, parent: int) -> None:
@@ -71,7 +72,7 @@ def _die_with(libc: ctypes.CDLL, parent: int) -> None:
 
 
 def _leave_network(libc: ctypes.CDLL) -> None:
-    """An empty network namespace; where the machine does not allow one, the whitelists have to do."""
+    """An empty network namespace; where the machine allows none, the whitelists have to do."""
     if libc.unshare(_CLONE_NEWNET) == 0:
         return
     user, group = os.getuid(), os.getgid()

@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from aethex.media.errors import UnreadableMedia
-from aethex.media.whitelist import decoder_options, libav_options
+from aethex.media.whitelist import MAX_PIXELS, decoder_options, libav_options
 
 AnyPacket: TypeAlias = "Packet[Any]"
 
@@ -30,7 +30,7 @@ def open_input(path: Path) -> InputContainer:
     """Open an outside file. Raises UnreadableMedia when it is not what is accepted."""
     try:
         return av.open(f"file:{path}", "r", options=libav_options())
-    except (av.error.InvalidDataError, av.error.EOFError, ValueError, av.error.ArgumentError):
+    except (av.error.InvalidDataError, av.error.EOFError, ValueError):
         raise UnreadableMedia(
             "this is no video in a container that is accepted (MP4, MOV, MKV, WebM, MPEG-TS, FLV), "
             "or it is damaged; convert or export it again."
@@ -80,8 +80,16 @@ def packets(container: InputContainer, *streams: Stream) -> Iterator[AnyPacket]:
 
 
 def arm_decoder(stream: VideoStream) -> None:
-    """Apply the lists to the stream's decoder, before its first packet."""
+    """Apply the lists to the stream's decoder, before its first packet.
+
+    Raises UnreadableMedia when the picture is larger than what is decoded.
+    """
     context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise UnreadableMedia(
+            f"a picture of {context.width}x{context.height} is larger than what is accepted "
+            "(8192x4320); export it smaller."
+        )
     context.options = decoder_options()
     context.thread_count = 2
 
@@ -89,6 +97,6 @@ def arm_decoder(stream: VideoStream) -> None:
 def decode(stream: VideoStream, packet: AnyPacket | None) -> list[VideoFrame]:
     """Frames that a packet completes (None: flush); none when it is damaged."""
     try:
-        return stream.decode(packet)
-    except (av.error.InvalidDataError, av.error.EOFError):
+        return cast("Any", stream).decode(packet)
+    except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError):
         return []

@@ -27,7 +27,7 @@ UNDECODABLE = "it cannot be decoded"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`why` and `notes` as in `PackagedVod`. `audio` is the chosen track, None for a silent video."""
+    """`why` and `notes` as in `PackagedVod`; `audio` is the chosen track, None for silence."""
 
     encode_video: bool
     audio: AudioStream | None
@@ -46,7 +46,8 @@ def plan(probe: Probe, subject: str) -> Plan:
             else "nothing that can be shown"
         )
         raise NoVideo(
-            f"{subject}: no picture in it can be decoded ({what}); import a file that holds a video track."
+            f"{subject}: no picture in it can be decoded ({what}); import a file that holds a "
+            "video track."
         )
     faults = video_faults(video)
     audio, notes = choose_audio(probe.audio)
@@ -111,8 +112,8 @@ def _video_notes(video: VideoStream) -> list[str]:
     notes: list[str] = []
     if video.leading_frames:
         notes.append(
-            f"The first {video.leading_frames} frames ({video.leading_ms / 1000:.1f} s) come before the first "
-            "keyframe; no decoder can show them, so they were left out."
+            f"The first {video.leading_frames} frames ({video.leading_ms / 1000:.1f} s) come "
+            "before the first keyframe; no decoder can show them, so they were left out."
         )
     if video.repaired_timestamps and not video.timestamp_fault:
         count = video.repaired_timestamps

@@ -6,7 +6,10 @@ What belongs here: reading our own fMP4 and making one file of it. What does not
 
 from __future__ import annotations
 
+import bisect
 import io
+import itertools
+from array import array
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -29,14 +32,14 @@ _JPEG_QUALITY = "3"
 
 
 class JoinedFiles(io.RawIOBase):
-    """Several files read as one, in order: an init segment and its media segments are an fMP4 file."""
+    """Several files read as one: an init segment and its media segments are an fMP4 file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
         sizes = [path.stat().st_size for path in paths]
-        self._starts = [0, *np.cumsum(sizes).tolist()]
-        self._position = 0
-        self._open_index = -1
+        self._starts = [0, *itertools.accumulate(sizes)]
+        self._position: int = 0
+        self._open_index: int = -1
         self._file: io.BufferedReader | None = None
 
     def readable(self) -> bool:
@@ -57,7 +60,7 @@ class JoinedFiles(io.RawIOBase):
         view = memoryview(buffer)
         if self._position >= self._starts[-1] or not len(view):
             return 0
-        index = int(np.searchsorted(self._starts, self._position, side="right")) - 1
+        index = bisect.bisect_right(self._starts, self._position) - 1
         if index != self._open_index or self._file is None:
             self._close_part()
             self._file = self._paths[index].open("rb")
@@ -81,11 +84,15 @@ def open_joined(parts: Sequence[Path]) -> Any:
     return av.open(cast("Any", JoinedFiles(parts)), "r", format="mp4", buffer_size=1 << 20)
 
 
-def write_poster(parts: Sequence[Path], path: Path) -> None:
-    """The first frame of a segment (`parts`: init, segment) as JPEG, within 1280x720, pixels
-    square.
+def open_output(path: Path, kind: str, options: dict[str, str]) -> Any:
+    """A file to write; untyped, because PyAV's stubs leave most of an output's types open."""
+    return av.open(path, "w", format=kind, options=options)
 
-    Raises NoVideo when no frame can be decoded.
+
+def write_poster(parts: Sequence[Path], path: Path) -> None:
+    """The first frame of a segment as JPEG, within 1280x720, pixels square.
+
+    `parts` is the init segment and the media segment. Raises NoVideo when no frame can be decoded.
     """
     with open_joined(parts) as opened:
         stream = opened.streams.video[0]
@@ -93,7 +100,7 @@ def write_poster(parts: Sequence[Path], path: Path) -> None:
         frame = _first_frame(opened, stream)
         aspect = stream.sample_aspect_ratio or Fraction(1)
     width, height = poster_size(frame.width, frame.height, aspect)
-    with av.open(path, "w", format="image2", options={"update": "1"}) as out:
+    with open_output(path, "image2", {"update": "1"}) as out:
         picture = out.add_stream(
             "mjpeg", rate=1, options={"qmin": _JPEG_QUALITY, "qmax": _JPEG_QUALITY}
         )
@@ -114,9 +121,7 @@ def _first_frame(opened: Any, stream: Any) -> VideoFrame:
 
 
 def poster_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """The largest even size within 1280x720 with the picture's shape, never larger than the
-    picture.
-    """
+    """The largest even size within 1280x720 of the picture's shape, not larger than it."""
     shown = Fraction(width) * aspect
     factor = min(Fraction(1), POSTER_MAX_WIDTH / shown, Fraction(POSTER_MAX_HEIGHT, height))
     return max(2, round(shown * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
@@ -128,11 +133,11 @@ def write_mp4(parts: Sequence[Path], path: Path, on_progress: Callable[[float], 
     `parts` is the init segment and then the media segments, in order.
     """
     total = sum(part.stat().st_size for part in parts)
-    delay = _reorder_delay(parts)
+    decode_times = _decode_times(parts)
     frames = 0
     with (
         open_joined(parts) as source,
-        av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as out,
+        open_output(path, "mp4", {"movflags": "+faststart"}) as out,
     ):
         tracks = {stream.index: out.add_stream_from_template(stream) for stream in source.streams}
         for stream in source.streams:
@@ -141,13 +146,10 @@ def write_mp4(parts: Sequence[Path], path: Path, on_progress: Callable[[float], 
         for packet in container.packets(source, *source.streams):
             copy = Packet(bytes(packet))
             copy.stream, copy.time_base = tracks[packet.stream_index], packet.time_base
-            copy.pts, copy.duration, copy.is_keyframe = (
-                packet.pts,
-                packet.duration,
-                packet.is_keyframe,
-            )
+            copy.pts, copy.duration = packet.pts, packet.duration
+            copy.is_keyframe = packet.is_keyframe
             if packet.stream_index == video:
-                copy.dts = delay.dts[frames] - delay.ticks
+                copy.dts = decode_times[frames]
                 frames += 1
             else:
                 copy.dts = packet.pts
@@ -156,22 +158,16 @@ def write_mp4(parts: Sequence[Path], path: Path, on_progress: Callable[[float], 
     return frames
 
 
-class _Delay:
-    """Decode times for an MP4 whose composition offsets may not be negative."""
-
-    def __init__(self, pts: timeline.Ticks, is_key: Any) -> None:
-        self.dts = timeline.decode_times(pts, is_key)
-        self.ticks = int((self.dts - pts).max())
-        self.dts = self.dts.tolist()
-
-
-def _reorder_delay(parts: Sequence[Path]) -> _Delay:
+def _decode_times(parts: Sequence[Path]) -> list[int]:
+    """Decode times for an MP4, early enough that no frame is shown before it is decoded."""
+    pts, is_key = array("q"), array("b")
     with open_joined(parts) as source:
-        video = source.streams.video[0]
-        rows = [(packet.pts, packet.is_keyframe) for packet in container.packets(source, video)]
-    return _Delay(
-        np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.bool_)
-    )
+        for packet in container.packets(source, source.streams.video[0]):
+            pts.append(packet.pts or 0)
+            is_key.append(packet.is_keyframe)
+    shown = np.frombuffer(pts, np.int64)
+    decode = timeline.decode_times(shown, np.frombuffer(is_key, np.bool_))
+    return (decode - (decode - shown).max()).tolist()
 
 
 __all__ = ["JoinedFiles", "open_joined", "poster_size", "write_mp4", "write_poster"]

@@ -5,6 +5,15 @@ What belongs here: the errors of this room. What does not: deciding when they ar
 
 from __future__ import annotations
 
+DISK_FULL = (
+    "no room on the disk for the package; free some space (about three times the file's size while "
+    "it is packaged) and import it again."
+)
+OUT_OF_MEMORY = (
+    "opening it needs more memory than a child process is given; if the file is sound, raise "
+    "AETHEX_MEDIA_MEMORY_BYTES."
+)
+
 
 class MediaError(Exception):
     """Something about a video. The message is one line: the file, what is wrong, the remedy."""
@@ -41,4 +50,4 @@ class FfmpegMissing(MediaError):
 
 
 class MediaToolFailed(MediaError):
-    """A child process ended in a way that says nothing about the file; its last words are included."""
+    """A child process failed in a way that says nothing about the file; its last words are told."""

@@ -6,11 +6,13 @@ What belongs here: which ffmpeg, and whether it will do. What does not: its argu
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from aethex.media.errors import FfmpegMissing
 
@@ -27,8 +29,17 @@ def find_ffmpeg() -> Path:
         if _major_version(candidate) >= OLDEST_VERSION:
             return candidate
     raise FfmpegMissing(
-        f"no ffmpeg of version {OLDEST_VERSION} or later: install ffmpeg, or the wheel imageio-ffmpeg."
+        f"no ffmpeg of version {OLDEST_VERSION} or later: install ffmpeg, or the wheel "
+        "imageio-ffmpeg."
     )
+
+
+@lru_cache
+def has_filter(binary: Path, name: str) -> bool:
+    """Whether that ffmpeg was built with a filter."""
+    command = [binary, "-hide_banner", "-filters"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return any(line.split()[1:2] == [name] for line in answer.stdout.splitlines())
 
 
 def _candidates() -> list[Path]:
@@ -37,9 +48,8 @@ def _candidates() -> list[Path]:
     if on_path is not None:
         candidates.append(Path(on_path).resolve())
     try:
-        from imageio_ffmpeg import get_ffmpeg_exe
-
-        candidates.append(Path(get_ffmpeg_exe()).resolve())
+        wheel: Any = importlib.import_module("imageio_ffmpeg")
+        candidates.append(Path(wheel.get_ffmpeg_exe()).resolve())
     except (ImportError, RuntimeError):
         pass
     return candidates

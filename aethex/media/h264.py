@@ -104,7 +104,7 @@ def parse_avcc(avcc: bytes) -> ParameterSets:
 
 def build_avcc(sets: ParameterSets) -> bytes:
     """An avcC record with 4-byte lengths. Raises ValueError without an SPS and a PPS."""
-    if not sets.sps or not sets.pps or len(sets.sps) > 31 or len(sets.pps) > 255:
+    if not 1 <= len(sets.sps) <= 31 or not 1 <= len(sets.pps) <= 255:
         raise ValueError("an avcC record needs 1 to 31 SPS and 1 to 255 PPS")
     first = sets.sps[0]
     level = max(unit[3] for unit in sets.sps)

@@ -6,6 +6,7 @@ steps themselves (`scan.py`, `decide.py`, `transcode.py`, `pack.py`).
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aethex.media import decide, transcode
-from aethex.media.errors import MediaError
+from aethex.media.errors import DISK_FULL, MediaDiskFull, MediaError
 from aethex.media.playlist import PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.probe import TIMELINE_NAME, Probe, VideoStream, scan
-from aethex.media.sandbox import Limits, disk_full, run_task
+from aethex.media.sandbox import Limits, run_task
 from aethex.media.sources import single_file
 from aethex.media.vod import INIT_NAME, PLAYLIST_NAME, PackagedFile, PackagedSegment, PackagedVod
 
@@ -53,8 +54,8 @@ def package(
     except OSError as error:
         if isinstance(error, FileExistsError):
             raise
-        if error.errno in (27, 28, 122):  # EFBIG, ENOSPC, EDQUOT
-            raise disk_full(source.name) from None
+        if error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
+            raise MediaDiskFull(f"{source.name}: {DISK_FULL}") from None
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -100,16 +101,13 @@ class _Job:
         folder = self.scratch
         audio, audio_file, audio_folder = plan.audio, file, folder
         if plan.encode_video:
-            report = self._stage(0.1, 0.8, "encoding")
-            options = {"subject": self.subject, "limits": self.limits, "on_progress": report}
-            file = transcode.encode_video(file, probe, plan, folder, **options)
+            encoder = self._encoder(file, probe, 0.8)
+            file = transcode.encode_video(encoder, plan)
             probe, audio = self._scan_encoded(file, "picture")
             audio_file = file
             folder = audio_folder = self.scratch / "picture"
         elif plan.encode_audio and plan.audio is not None:
-            report = self._stage(0.1, 0.5, "encoding")
-            options = {"subject": self.subject, "limits": self.limits, "on_progress": report}
-            audio_file = transcode.encode_audio(file, probe, plan.audio, folder, **options)
+            audio_file = transcode.encode_audio(self._encoder(file, probe, 0.5), plan.audio)
             _, audio = self._scan_encoded(audio_file, "sound")
             audio_folder = self.scratch / "sound"
         assert probe.video is not None
@@ -128,6 +126,10 @@ class _Job:
             on_progress=self._stage(self._fraction, 1.0, "packaging"),
         )
         return probe, answer
+
+    def _encoder(self, file: Path, probe: Probe, until: float) -> transcode.Encoder:
+        report = self._stage(0.1, until, "encoding")
+        return transcode.Encoder(file, probe, self.scratch, self.subject, self.limits, report)
 
     def _scan_encoded(self, file: Path, name: str) -> tuple[Probe, Any]:
         folder = self.scratch / name

@@ -10,11 +10,12 @@ ADTS become what MP4 wants).
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from av.container import InputContainer
@@ -37,7 +38,8 @@ def pack_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> 
     video = _load_video(request["video"])
     audio = None if request["audio"] is None else _load_audio(request["audio"])
     if audio is not None and audio.clock.count == 0:
-        audio = None  # none of it falls into the picture's time; players wait for a track without packets
+        # None of it falls into the picture's time, and players wait for a track without packets.
+        audio = None
     files = [
         _write(out / INIT_NAME, [boxes.init_segment(video.format, audio.format if audio else None)])
     ]
@@ -96,9 +98,9 @@ def _load_video(request: dict[str, Any]) -> _Video:
     pts, is_idr = arrays["pts"], arrays["is_idr"]
     dts = timeline.decode_times(pts, is_idr)
     with container.open_input(path) as opened:
-        stream = opened.streams[request["stream"]]
-        context = cast("Any", stream.codec_context)
-        aspect = cast("Any", stream).sample_aspect_ratio or Fraction(1)
+        stream: Any = opened.streams[int(request["stream"])]
+        context = stream.codec_context
+        aspect = stream.sample_aspect_ratio or Fraction(1)
         color = (
             context.color_primaries,
             context.color_trc,
@@ -160,7 +162,7 @@ def _write_segments(
         video_samples = _video_samples(video, picture)
         audio_samples = _Lookahead(_audio_samples(audio, sound) if audio else iter(()))
         fragments = 0
-        for index, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for index, (start, stop) in enumerate(itertools.pairwise(bounds)):
             is_last = index == len(bounds) - 2
             until = (
                 None

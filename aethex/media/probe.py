@@ -96,18 +96,19 @@ class Probe:
 
     @classmethod
     def from_json(cls, answer: dict[str, Any]) -> Probe:
-        video = answer["video"]
+        video = None if answer["video"] is None else dict[str, Any](answer["video"])
         if video is not None:
-            video = VideoStream(
-                **{
-                    **video,
-                    "aspect": tuple(video["aspect"]),
-                    "keyframes_ms": tuple(video["keyframes_ms"]),
-                    "origin_seconds": Fraction(video["origin_seconds"]),
-                }
-            )
+            video["aspect"] = tuple(video["aspect"])
+            video["keyframes_ms"] = tuple(video["keyframes_ms"])
+            video["origin_seconds"] = Fraction(video["origin_seconds"])
         audio = tuple(AudioStream(**track) for track in answer["audio"])
-        return cls(answer["container"], answer["size_bytes"], answer["duration_ms"], video, audio)
+        return cls(
+            answer["container"],
+            answer["size_bytes"],
+            answer["duration_ms"],
+            None if video is None else VideoStream(**video),
+            audio,
+        )
 
     def to_json(self) -> dict[str, Any]:
         answer = dataclasses.asdict(self)

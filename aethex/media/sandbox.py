@@ -33,6 +33,10 @@ _CONFINE = Path(__file__).with_name("confine.py")
 _TASKS = Path(__file__).with_name("tasks.py")
 _PROJECT_DIR = Path(__file__).resolve().parents[2]
 _SYSTEM_READABLE = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/dev/urandom")
+_OUT_OF_MEMORY = (
+    *("cannot allocate memory", "memoryerror", "failed to map segment", "bad_alloc"),
+    *("can't start new thread", "out of memory"),
+)
 _STDERR_TAIL_BYTES = 4000
 _LINE_LIMIT_BYTES = 256 * 1024**2
 
@@ -151,13 +155,13 @@ def ending_error(ended: Ended, subject: str, limits: Limits) -> errors.MediaErro
             "if the file is sound, raise AETHEX_MEDIA_TIMEOUT_SECONDS."
         )
     if "no space left" in words or "disk quota" in words or "file too large" in words:
-        return disk_full(subject)
-    if "cannot allocate memory" in words or "memoryerror" in words:
-        return out_of_memory(subject, limits)
+        return errors.MediaDiskFull(f"{subject}: {errors.DISK_FULL}")
+    if any(sign in words for sign in _OUT_OF_MEMORY):
+        return errors.MediaLimitExceeded(f"{subject}: {errors.OUT_OF_MEMORY}")
     if "traceback (most recent call last)" in words:
         return errors.MediaToolFailed(
-            f"{subject}: the program that reads it failed ({ended.stderr.strip().splitlines()[-1][:300]}); "
-            "this is a fault of the installation or the program, not of the file."
+            f"{subject}: the program that reads it failed ({_last_line(ended.stderr)}); this is a "
+            "fault of the installation or the program, not of the file."
         )
     how = f"signal {-ended.returncode}" if ended.returncode < 0 else f"code {ended.returncode}"
     return errors.UnreadableMedia(
@@ -165,18 +169,8 @@ def ending_error(ended: Ended, subject: str, limits: Limits) -> errors.MediaErro
     )
 
 
-def disk_full(subject: str) -> errors.MediaDiskFull:
-    return errors.MediaDiskFull(
-        f"{subject}: no room on the disk for the package; free some space (about three times the file's "
-        "size while it is packaged) and import it again."
-    )
-
-
-def out_of_memory(subject: str, limits: Limits) -> errors.MediaLimitExceeded:
-    return errors.MediaLimitExceeded(
-        f"{subject}: opening it needs more than {limits.memory_bytes // 1024**2} MiB of memory; "
-        "if the file is sound, raise AETHEX_MEDIA_MEMORY_BYTES."
-    )
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1][:300]
 
 
 def _confined(scratch: Path, readable: Sequence[Path], limits: Limits) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from av.audio.stream import AudioStream as AvAudioStream
@@ -37,7 +37,7 @@ _AUDIO_JITTER_SECONDS = 0.05
 
 
 def scan_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> dict[str, Any]:
-    """Scan `request["source"]`, leave the timestamps in `request["timeline"]`; the Probe as JSON."""
+    """Scan `request["source"]`; times go to `request["timeline"]`, the answer is a Probe."""
     source = Path(request["source"])
     with container.open_input(source) as opened:
         reader = _Reader(opened)
@@ -89,7 +89,8 @@ class _Reader:
         self.codec = container.codec_name(stream)
         if self.codec not in VIDEO_CODECS:
             raise UnreadableMedia(
-                f"its video codec ({self.codec}) is not accepted; convert it to H.264 and import it again."
+                f"its video codec ({self.codec}) is not accepted; convert it to H.264 and import "
+                "it again."
             )
         container.arm_decoder(stream)
         header = container.extradata(stream)
@@ -288,10 +289,10 @@ def _parameter_sets(video: _VideoPackets, header: bytes) -> _Header | None:
 
 
 def _orientation(frame: VideoFrame) -> tuple[int, bool]:
-    """How to turn the picture clockwise to show it upright, in degrees, and whether it is mirrored."""
+    """Degrees to turn the picture clockwise to be upright, and whether it is mirrored."""
     for item in frame.side_data:
         if getattr(item, "type", None) == SideDataType.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("<9i", bytes(item)[:36])
+            a, b, _, c, d, *_ = struct.unpack("<9i", bytes(cast("Any", item))[:36])
             return -frame.rotation % 360, a * d - b * c < 0
     return 0, False
 
@@ -340,7 +341,9 @@ def _audio_summary(
 
 
 def _packet_samples(pts: timeline.Ticks, base: Fraction, rate: int) -> int:
-    """How many samples an AAC packet holds: 1024, or 2048 where SBR doubles them, rarely 960 or 1920."""
+    """How many samples an AAC packet holds: 1024, or 2048 where SBR doubles them, rarely 960 or
+    1920.
+    """
     known = pts[pts != timeline.NO_PTS]
     if known.size < 2:
         return 1024

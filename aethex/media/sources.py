@@ -1,7 +1,7 @@
 """What may be imported: a local video file, or a local HLS playlist with its segments beside it.
 
-What belongs here: checking a source before anything opens it, and making one file of a playlist. What
-does not: opening video (`scan.py`, `transcode.py`).
+What belongs here: checking a source before anything opens it, and making one file of a playlist.
+What does not: opening video (`scan.py`, `transcode.py`).
 
 A playlist is text from outside: the files it names are read only when they lie in its own folder.
 """
@@ -147,8 +147,8 @@ def _refuse(lines: list[str], subject: str) -> None:
         raise BadPlaylist(f"{subject}: its segments are encrypted; import a decrypted copy.")
     if breaks := lines.count("#EXT-X-DISCONTINUITY"):
         raise BadPlaylist(
-            f"{subject}: it has {breaks} discontinuities (recordings in one); import each recording "
-            "on its own."
+            f"{subject}: it has {breaks} discontinuities (recordings in one); import each "
+            "recording on its own."
         )
 
 
@@ -229,7 +229,8 @@ def _beside(folder: Path, uri: str, subject: str) -> Path:
             continue
         if not file.is_relative_to(folder):
             raise BadPlaylist(
-                f"{subject}: it names a file outside its own folder ({uri[:80]}), which is not read."
+                f"{subject}: it names a file outside its own folder ({uri[:80]}), which is not "
+                "read."
             )
         if is_regular:
             return file

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -41,55 +40,40 @@ def answer(message: dict[str, Any]) -> None:
 
 
 def main(name: str) -> int:
+    import av.error
+
+    from aethex.media.pack import pack_task
+    from aethex.media.scan import scan_task
+
     request = json.load(sys.stdin)
     try:
-        if name == "scan":
-            from aethex.media.scan import scan_task
-
-            result = scan_task(request, Progress())
-        else:
-            from aethex.media.pack import pack_task
-
-            result = pack_task(request, Progress())
+        result = {"scan": scan_task, "pack": pack_task}[name](request, Progress())
     except errors.MediaError as error:
         answer({"error": type(error).__name__, "message": str(error)})
     except MemoryError:
-        answer({"error": "MediaLimitExceeded", "message": _memory_words()})
+        answer({"error": "MediaLimitExceeded", "message": errors.OUT_OF_MEMORY})
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            answer({"error": "MediaDiskFull", "message": _disk_words()})
-        elif error.errno == errno.ENOMEM:
-            answer({"error": "MediaLimitExceeded", "message": _memory_words()})
-        else:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            answer(
-                {"error": "UnreadableMedia", "message": f"it cannot be read ({_reason(error)})."}
-            )
+        _answer_system_error(error)
+    except av.error.FFmpegError as error:
+        _answer_unreadable(error)
     else:
         answer({"result": result})
     return 0
 
 
-def _reason(error: OSError) -> str:
-    """Why, in the system's words: libav's own texts may quote what stands in a hostile file."""
-    try:
-        return os.strerror(error.errno) if error.errno and 0 < error.errno < 200 else "damaged data"
-    except (OverflowError, ValueError):
-        return "damaged data"
+def _answer_system_error(error: OSError) -> None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        answer({"error": "MediaDiskFull", "message": errors.DISK_FULL})
+    elif error.errno == errno.ENOMEM:
+        answer({"error": "MediaLimitExceeded", "message": errors.OUT_OF_MEMORY})
+    else:
+        _answer_unreadable(error)
 
 
-def _memory_words() -> str:
-    return (
-        "opening it needs more memory than a child process is given; if the file is sound, "
-        "raise AETHEX_MEDIA_MEMORY_BYTES."
-    )
-
-
-def _disk_words() -> str:
-    return (
-        "no room on the disk for the package; free some space (about three times the file's size while it "
-        "is packaged) and import it again."
-    )
+def _answer_unreadable(error: Exception) -> None:
+    """Without libav's own words: they may quote what stands in a hostile file."""
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    answer({"error": "UnreadableMedia", "message": "it cannot be read to its end; it is damaged."})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ order of the packets in the file.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -52,7 +53,7 @@ def fill_missing(pts: Ticks, dts: Ticks) -> tuple[Ticks, int]:
     """Presentation times with missing ones put where the others leave a hole; and how many are
     still missing.
 
-    A missing time goes to the hole nearest to its neighbours in decode order. Streams that never
+    A missing time goes to the hole near its neighbours in decode order. Streams that never
     reorder frames (every known time equals its decode time) take the decode time.
     """
     missing = np.flatnonzero(pts == NO_PTS)
@@ -69,16 +70,35 @@ def fill_missing(pts: Ticks, dts: Ticks) -> tuple[Ticks, int]:
     ordered = np.unique(known)
     step = int(np.median(np.diff(ordered))) or 1
     holes = _holes(ordered, step)
-    for index in missing:
+    for index, hole in _pairs(missing, holes, pts):
         around = pts[max(0, index - 4) : index + 5]
         around = around[around != NO_PTS]
-        if not holes or around.size == 0:
-            continue
-        best = min(holes, key=lambda hole: abs(hole - float(around.mean())))
-        if abs(best - float(around.mean())) <= 8 * step:
-            filled[index] = best
-            holes.remove(best)
+        if around.size and abs(hole - float(around.mean())) <= 8 * step:
+            filled[index] = hole
     return filled, int(np.count_nonzero(filled == NO_PTS))
+
+
+def _pairs(missing: Ticks, holes: Sequence[int], pts: Ticks) -> list[tuple[int, int]]:
+    """Which missing time (position) belongs to which hole.
+
+    In order where there are as many holes; else each takes the one nearest to the last time known
+    before it. Nothing is paired where two neighbours are missing: B-frames could be swapped.
+    """
+    if missing.size > 1 and int(np.diff(missing).min()) < 3:
+        return []
+    positions = [int(index) for index in missing]
+    if len(holes) == len(positions):
+        return list(zip(positions, holes, strict=True))
+    pairs: list[tuple[int, int]] = []
+    left = list(holes)
+    for index in positions:
+        before = pts[:index][pts[:index] != NO_PTS]
+        if not left or not before.size:
+            break
+        best = min(left, key=lambda hole: abs(hole - int(before[-1])))
+        left.remove(best)
+        pairs.append((index, best))
+    return pairs
 
 
 def _holes(ordered: Ticks, step: int) -> list[int]:
@@ -115,7 +135,7 @@ def decode_times(pts: Ticks, is_idr: NDArray[np.bool_]) -> Ticks:
     """
     bounds = [*np.flatnonzero(is_idr).tolist(), pts.size]
     decode = pts.copy()
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in itertools.pairwise(bounds):
         decode[start:end].sort()
     return decode
 
@@ -166,7 +186,7 @@ def _rescale(ticks: Ticks, factor: Fraction) -> Ticks:
 def _constant_rate(
     ordered: Ticks, time_base: Fraction, median: int, hints: Sequence[Fraction]
 ) -> tuple[Fraction | None, Fraction]:
-    """The rate whose grid holds all frames, each within rounding, and the grid's shift in seconds."""
+    """The rate whose grid holds all frames within rounding, and the grid's shift in seconds."""
     if ordered.size == 1:
         # One picture: its duration is unknown, any sane rate will do.
         return next((hint for hint in hints if 1 <= hint <= 240), Fraction(25)), Fraction(0)

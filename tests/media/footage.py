@@ -1,7 +1,7 @@
 """Footage that proves what happened to it: every frame shows its number, every second beeps.
 
-The number is a row of 24 black or white blocks at the top; on the first frame of each second a square
-flashes below it, and a beep begins with it.
+The number is a row of 24 black or white blocks at the top; on the first frame of each second a
+square flashes below it, and a beep begins with it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -24,7 +24,9 @@ BEEP_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make. `frame_times` (ms) makes the rate vary; x264 options as in `ffmpeg -x264-params`."""
+    """What to make. `frame_times` (ms) makes the rate vary; x264 options as in `ffmpeg
+    -x264-params`.
+    """
 
     seconds: int = 12
     rate: Fraction = Fraction(30)
@@ -121,8 +123,9 @@ def _picture(number: int, recipe: Recipe, times: Sequence[int], base: Fraction) 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is in a file: frame numbers and times (seconds) in showing order, and by how many seconds
-    each beep is later than its flash."""
+    """What is in a file: frame numbers and times (seconds) in showing order, and by how many
+    seconds each beep is later than its flash.
+    """
 
     numbers: list[int]
     times: list[float]
@@ -163,7 +166,7 @@ def look(path: Path) -> Seen:
 def _luma(frame: av.VideoFrame) -> Any:
     if frame.format.name in ("yuv420p", "yuvj420p"):
         plane = frame.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        rows = np.frombuffer(memoryview(cast(Any, plane)), np.uint8).reshape(-1, plane.line_size)
         return rows[: frame.height, : frame.width]
     return frame.reformat(format="gray").to_ndarray()
 

@@ -240,7 +240,7 @@ def test_what_browsers_cannot_play_is_encoded_frame_for_frame_and_in_sync(
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_turned_picture_is_stored_upright(
-    degrees: int, footage: Footage, packaged: Packager, tmp_path: Path
+    degrees: int, footage: Footage, packaged: Packager
 ) -> None:
     vod = packaged(footage("turned.mp4", Recipe(seconds=2, rotation=degrees)))
     assert vod.was_video_transcoded
@@ -353,3 +353,16 @@ def _slices(path: Path) -> list[str]:
             if kept:
                 digests.append(hashlib.sha256(kept).hexdigest())
     return digests
+
+
+def test_hdr_is_brought_to_what_common_screens_show(footage: Footage, packaged: Packager) -> None:
+    """HEVC in 10 bit with the PQ transfer: its picture may not come out washed out and unlabelled."""
+    tags = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    options = f"preset=ultrafast;x265-params={tags}"
+    recipe = Recipe(seconds=1, codec="libx265", pixel_format="yuv420p10le", options=options)
+    vod = packaged(footage("hdr.mp4", recipe))
+    with av.open(vod.out_dir / vod.mp4.name) as opened:
+        frame = next(opened.decode(video=0))
+    bt709 = 1
+    assert (frame.color_trc, frame.colorspace) == (bt709, bt709)
+    assert frame.format.name == "yuv420p"
