@@ -101,17 +101,13 @@ def _check_results(models: Models, error: BuildFailed | None) -> Iterator[dg.Ass
 
 
 def _metadata(lake: Lake, before: Build | None, build: Build) -> dict[str, Any]:
-    tables = {
-        name: {"rows": table.rows, "files": len(table.files), "snapshot": str(table.snapshot_id)}
-        for name, table in sorted(build.tables.items())
-    }
     files = {file for table in build.tables.values() for file in table.files}
     known = {file for table in before.tables.values() for file in table.files} if before else set()
     metadata: dict[str, Any] = {
         "build": build.id,
         "is new": before is None or before.id != build.id,
         "window": build.window,
-        "tables": tables,
+        "tables": _table_of_tables(build),
         "dagster/row_count": build.rows,
         "files": len(files),
         "bytes": sum(file.size_bytes for file in files),
@@ -122,3 +118,20 @@ def _metadata(lake: Lake, before: Build | None, build: Build) -> dict[str, Any]:
     if build.fresh_until:
         metadata["fresh until"] = instant(build.fresh_until)
     return metadata
+
+
+def _table_of_tables(build: Build) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "table": name,
+                    "rows": table.rows,
+                    "files": len(table.files),
+                    "bytes": sum(file.size_bytes for file in table.files),
+                    "snapshot": str(table.snapshot_id or "none"),
+                }
+            )
+            for name, table in sorted(build.tables.items())
+        ]
+    )
