@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aethex.service import api, health, media, pages, static_files
-from aethex.service.headers import SecurityHeaders
+from aethex.service.headers import HeadAsGet, SecurityHeaders
 from aethex.service.openapi import complete_openapi
 from aethex.service.pages.errors import error_page, wants_page
 from aethex.service.problems import Problem, as_problem, problem_response
@@ -43,6 +44,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opening = open_resources(settings)
         app.state.resources = await anyio.to_thread.run_sync(opening.__enter__)
+        # a build of a remote store takes seconds to fetch; nothing waits for it but who asks for it
+        Thread(target=app.state.resources.marts.warm, name="marts", daemon=True).start()
         try:
             yield
         finally:
@@ -61,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(SecurityHeaders, is_https=settings.effective_public_url.startswith("https:"))
     complete_openapi(app)
     return app

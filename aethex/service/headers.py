@@ -1,6 +1,7 @@
 """Headers that every answer carries, and the content security policy of pages.
 
-What belongs here: one ASGI middleware, and the policies. What does not: caching, CORS of media.
+What belongs here: middleware about headers, and the policies. What does not: caching, CORS of
+media.
 """
 
 from __future__ import annotations
@@ -54,6 +55,26 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class HeadAsGet:
+    """Answers HEAD with the headers of GET; media has an answer of its own, which reads nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_http = scope["type"] == "http"
+        if not is_http or scope["method"] != "HEAD" or scope["path"].startswith("/media/"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_headers_only(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_headers_only)
 
 
 def _weaken_tag_of_compressed(headers: MutableHeaders) -> None:

@@ -26,7 +26,7 @@ from aethex.lake.build_records import CURRENT_KEY, Build, current_build
 from aethex.lake.connect import open_build
 from aethex.service.problems import Problem
 from aethex.settings import Settings
-from aethex.store import NotFound, Store, StoreError
+from aethex.store import NotFound, Store
 
 POLL_SECONDS = 1.0
 """The current build is looked up at most this often."""
@@ -124,6 +124,14 @@ class Marts:
         """The current build read from the store now. Raises StoreError when it cannot be read."""
         return current_build(self._store)
 
+    def warm(self) -> None:
+        """Open the current build before the first request asks. Failures wait for that request."""
+        try:
+            if self.current_or_none() is None:
+                self._looked_at = None  # the first build is not to wait for the next look
+        except Exception as error:
+            _log.warning("The marts could not be opened yet: %s", error)
+
     def close(self) -> None:
         """Forget the open build; its connection closes with its last request."""
         self._open = None
@@ -134,7 +142,7 @@ class Marts:
     def _refresh(self) -> None:
         try:
             self._look()
-        except (StoreError, OSError, duckdb.Error):
+        except Exception:  # whatever is wrong with the next build, the open one is still right
             if self._open is None:
                 raise
             _log.warning(

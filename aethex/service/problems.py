@@ -15,6 +15,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -154,6 +155,8 @@ def as_problem(error: Exception) -> Problem:
             return unavailable(
                 "database", "The database does not answer. It is tried again on each request."
             )
+        case PoolTimeout():
+            return unavailable("database", "The database is too busy to answer. Try again soon.")
         case StoreError():
             _log.warning("The store failed: %s", error)
             return unavailable(

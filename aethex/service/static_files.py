@@ -120,14 +120,12 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/static/vendor/{version}/{name:path}")
-@router.head("/static/vendor/{version}/{name:path}")
 async def read_vendor_file(request: Request, version: str, name: str) -> Response:
     """Browser code of others."""
     return static_of(request).vendor.respond(request, version, name)
 
 
 @router.get("/static/{version}/{name:path}")
-@router.head("/static/{version}/{name:path}")
 async def read_static_file(request: Request, version: str, name: str) -> Response:
     """The pages' own files."""
     return static_of(request).own.respond(request, version, name)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from aethex.library import Library
 from aethex.service import health
@@ -112,6 +113,17 @@ def test_a_part_that_hangs_is_named_in_time(
     let_go.set()
     assert (answer.status_code, answer.json()["part"]) == (503, "store")
     assert "0.05 seconds" in answer.json()["detail"]
+
+
+def test_a_database_that_is_too_busy_is_named(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_: Library) -> None:
+        raise PoolTimeout
+
+    monkeypatch.setattr(Library, "session", busy)
+    answer = client.get("/api/channels")
+    assert (answer.status_code, answer.json()["part"]) == (503, "database")
 
 
 def test_a_build_that_cannot_be_read_is_named(client: Client, folder_store: Store) -> None:

@@ -12,11 +12,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from aethex.library import Library, vods
+from aethex.service.app import create_app
 from aethex.service.media import content_disposition
 from aethex.service.media_tokens import MediaTokens
 from aethex.settings import Settings
-from aethex.store import Store
-from tests.service.conftest import Client
+from aethex.store import Store, open_store
+from tests.service.conftest import Client, serving
 from tests.service.content import MP4, PLAYLIST, POSTER, MadeVod, add_vod
 
 
@@ -275,3 +276,17 @@ def test_an_empty_object_is_sent_as_such(client: Client, folder_store: Store, vo
 def test_the_key_is_kept_beside_the_data(settings: Settings) -> None:
     kept = Path(settings.data_dir) / "media_secret"
     assert kept.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.r2
+def test_media_of_r2_are_served_with_ranges(r2_settings: Settings, library: Library) -> None:
+    vod = add_vod(library, open_store(r2_settings))
+    with serving(create_app(r2_settings)) as client:
+        path = path_of(client, vod, "mp4")
+        whole = client.get(path)
+        assert (whole.status_code, whole.content) == (200, MP4)
+        part = client.get(path, headers={"Range": "bytes=10-19", "If-Range": whole.headers["etag"]})
+        assert (part.status_code, part.content) == (206, MP4[10:20])
+        tag = {"If-None-Match": whole.headers["etag"]}
+        assert client.get(path, headers=tag).status_code == 304
+        assert client.get("/readyz").status_code == 200

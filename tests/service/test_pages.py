@@ -228,3 +228,11 @@ def test_static_files_are_kept_for_a_year_under_addresses_of_their_content(clien
 )
 def test_only_known_static_files_are_served(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/api/channels", "/healthz", "/nothing"])
+def test_head_gives_the_headers_of_get(client: Client, path: str) -> None:
+    whole, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert head.headers["content-type"] == whole.headers["content-type"]
