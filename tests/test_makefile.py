@@ -31,7 +31,10 @@ def test_make_alone_explains_every_target() -> None:
 
 
 def test_make_works_from_any_folder(tmp_path: Path) -> None:
-    assert make("--no-print-directory", "-C", str(PROJECT_DIR), cwd=tmp_path).stdout == make("help").stdout
+    assert (
+        make("--no-print-directory", "-C", str(PROJECT_DIR), cwd=tmp_path).stdout
+        == make("help").stdout
+    )
 
 
 def test_lock_files_name_no_registry() -> None:
