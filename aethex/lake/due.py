@@ -11,7 +11,7 @@ nothing, and asking twice gives the same answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
 DAY = timedelta(days=1)
+NEXT_INSTANT = timedelta(microseconds=1)
 _VALIDITY = {column.name for column in VALIDITY_COLUMNS}
 
 
@@ -57,7 +58,7 @@ class Due:
 
 @dataclass(frozen=True)
 class _Stream:
-    """A stream's row of dim_streams, with the end that the marts of the build took for it."""
+    """A stream's row of dim_streams. known_end_at: where it reaches as far as samples tell."""
 
     stream_id: str
     channel_id: str
@@ -66,14 +67,18 @@ class _Stream:
     ended_at: datetime | None
     known_end_at: datetime | None
 
-    def days(self, open_until: date | None) -> Iterator[date]:
-        """The UTC days it covers; without an end, up to `open_until` or what the marts know."""
-        last = self.stream_day
-        if end := self.ended_at or self.known_end_at:
-            last = max(last, _last_day(end))
-        if self.ended_at is None and open_until is not None:
-            last = max(last, open_until)
-        return _day_range(self.stream_day, last)
+    def days(self) -> Iterator[date]:
+        """The UTC days that it covers; without an end, up to what is known of it."""
+        end = self.ended_at or self.known_end_at
+        return _day_range(
+            self.stream_day, max(self.stream_day, _last_day(end) if end else date.min)
+        )
+
+    def reaching(self, at: datetime | None) -> _Stream:
+        """The same stream, known to reach to `at` at least."""
+        if self.ended_at is not None or at is None:
+            return self
+        return replace(self, known_end_at=max(at, self.known_end_at or at))
 
 
 def due(lake: Lake, models: Models | None = None) -> Due:
@@ -83,15 +88,14 @@ def due(lake: Lake, models: Models | None = None) -> Due:
     windows = published_windows(lake, after=build.window if build else 0)
     window = windows[-1].n if windows else (build.window if build else 0)
     fresh_until = windows[-1].watermark if windows else (build.fresh_until if build else None)
-    newest = _newest_day(windows, fresh_until)
     with lake.duckdb() as con:
         comparison = _Comparison(lake, con, build)
         found = _DueDays()
         found.add_touched(comparison.streams_with_new_samples(windows))
-        found.add_changed(comparison.changed_streams(), newest)
+        found.add_changed(comparison.changed_streams())
         found.stream_days |= comparison.stream_days_of_changed_segments()
         if build is None or _are_models_changed(build, known):
-            found.add_all(comparison.streams(), newest)
+            found.add_all(comparison.streams())
     return Due(tuple(sorted(found.stream_days)), tuple(sorted(found.days)), window, fresh_until)
 
 
@@ -107,7 +111,7 @@ class _DueDays:
         reach.
         """
         for stream, day in touched:
-            covered = set(stream.days(open_until=day))
+            covered = set(stream.reaching(_end_of_day(day)).days())
             # a hold that crosses midnight ends where the next day's first sample is, and the other
             # way round
             self.days |= covered & {day - DAY, day, day + DAY}
@@ -119,16 +123,14 @@ class _DueDays:
                 )
                 self.days |= set(_day_range(reached, day))
 
-    def add_changed(
-        self, changed: Iterable[tuple[_Stream | None, _Stream | None]], newest: date | None
-    ) -> None:
+    def add_changed(self, changed: Iterable[tuple[_Stream | None, _Stream | None]]) -> None:
         """Streams whose row is new, gone or different: (before, after)."""
         for before, after in changed:
             versions = [stream for stream in (before, after) if stream is not None]
             self.stream_days |= {stream.stream_day for stream in versions}
             if before and after and _bounds(before) == _bounds(after):
                 continue  # a title or a category
-            covered = [set(stream.days(open_until=newest)) for stream in versions]
+            covered = [set(stream.days()) for stream in versions]
             if before and after and _start(before) == _start(after):
                 # only the end moved: the days on both sides of it
                 first = min(max(days) for days in covered)
@@ -136,11 +138,11 @@ class _DueDays:
             else:
                 self.days |= set().union(*covered)
 
-    def add_all(self, streams: Iterable[_Stream], newest: date | None) -> None:
+    def add_all(self, streams: Iterable[_Stream]) -> None:
         """Every day of every stream."""
         for stream in streams:
             self.stream_days.add(stream.stream_day)
-            self.days |= set(stream.days(open_until=newest))
+            self.days |= set(stream.days())
 
 
 class _Comparison:
@@ -157,7 +159,7 @@ class _Comparison:
 
     def streams(self) -> list[_Stream]:
         """Every current stream that has started."""
-        return self._streams("SELECT * FROM now_dim_streams")
+        return self._with_last_samples(self._streams("SELECT * FROM now_dim_streams"))
 
     def streams_with_new_samples(
         self, windows: list[PublishedWindow]
@@ -199,7 +201,7 @@ class _Comparison:
         )
         after = self._streams("SELECT * FROM now_dim_streams EXCEPT SELECT * FROM then_dim_streams")
         old = {stream.stream_id: stream for stream in before}
-        new = {stream.stream_id: stream for stream in after}
+        new = {stream.stream_id: stream for stream in self._with_last_samples(after)}
         return [(old.get(stream_id), new.get(stream_id)) for stream_id in sorted({*old, *new})]
 
     def stream_days_of_changed_segments(self) -> set[date]:
@@ -215,6 +217,33 @@ class _Comparison:
             """
         ).fetchall()
         return {row[0] for row in rows if row[0] is not None}
+
+    def _with_last_samples(self, streams: list[_Stream]) -> list[_Stream]:
+        """The streams; those without an end know where their newest sample is, published or built."""
+        still_open = [stream for stream in streams if stream.ended_at is None]
+        if not still_open:
+            return streams
+        self._con.execute(
+            "CREATE OR REPLACE TEMP TABLE still_open AS SELECT unnest($ids::VARCHAR[]) AS stream_id",
+            {"ids": [stream.stream_id for stream in still_open]},
+        )
+        since = min(stream.started_at for stream in still_open).isoformat()
+        last: dict[str, datetime] = {}
+        for table in EVENT_TABLES.values():
+            opened = self._lake.table(table)
+            files = data_files(opened, f"occurred_at >= '{since}'")
+            create_view(self._con, table, field_ids(opened), files)
+            rows = self._con.execute(
+                f"""
+                SELECT e.stream_id, max(e.occurred_at)
+                FROM {table.name} AS e JOIN still_open AS o ON o.stream_id = e.stream_id
+                GROUP BY e.stream_id
+                """
+            ).fetchall()
+            last |= {
+                stream_id: max(at, last.get(stream_id, at)) + NEXT_INSTANT for stream_id, at in rows
+            }
+        return [stream.reaching(last.get(stream.stream_id)) for stream in streams]
 
     def _streams(self, sql: str) -> list[_Stream]:
         rows = self._con.execute(
@@ -272,14 +301,6 @@ _STREAM_COLUMNS = (
 )
 
 
-def _newest_day(windows: list[PublishedWindow], fresh_until: datetime | None) -> date | None:
-    """The last day that can have samples, as far as is known: where a stream without an end reaches
-    to.
-    """
-    days = {day for window in windows for days in window.days.values() for day in days}
-    return max(days | ({fresh_until.date()} if fresh_until else set()), default=None)
-
-
 def _are_models_changed(build: Build, models: Models) -> bool:
     return any(
         model.name not in build.tables or build.tables[model.name].fingerprint != model.fingerprint
@@ -295,9 +316,13 @@ def _bounds(stream: _Stream) -> tuple[str, datetime, datetime | None]:
     return stream.channel_id, stream.started_at, stream.ended_at
 
 
+def _end_of_day(day: date) -> datetime:
+    return datetime.combine(day + DAY, datetime.min.time())
+
+
 def _last_day(end: datetime) -> date:
     """The last day that an exclusive end reaches into."""
-    return (end - timedelta(microseconds=1)).date()
+    return (end - NEXT_INSTANT).date()
 
 
 def _day_range(first: date, last: date) -> Iterator[date]:

@@ -1,0 +1,135 @@
+"""A small world for tests of builds and what reads them: streams, counts, refreshes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import pyarrow as pa
+
+from aethex.lake import Lake
+from aethex.lake.dims import DimChange, snapshot_dim
+from aethex.lake.landing import LANDING_SCHEMA, land
+from aethex.lake.publish import publish
+from aethex.lake.refresh import Refreshed, refresh
+from aethex.lake.tables import DIM_CHANNELS, DIM_STREAM_SEGMENTS, DIM_STREAMS
+
+NOON = datetime.fromisoformat("2024-05-01T12:00")
+MINUTE = timedelta(minutes=1)
+NOW = datetime.fromisoformat("2024-06-01")
+
+Row = dict[str, Any]
+
+
+@dataclass
+class World:
+    """The library's rows as a test sets them; `snapshot` brings them into the lake's dims."""
+
+    lake: Lake
+    streams: dict[str, Row] = field(default_factory=dict[str, Row])
+    segments: dict[str, Row] = field(default_factory=dict[str, Row])
+    channels: dict[str, Row] = field(default_factory=dict[str, Row])
+    snapshots: int = 0
+
+    def stream(
+        self,
+        stream_id: str,
+        started_at: datetime,
+        ended_at: datetime | None,
+        *,
+        channel_id: str = "ch_1",
+        title: str = "A stream",
+    ) -> None:
+        """Add a stream, or put another row in its place."""
+        self.channels[channel_id] = {
+            "channel_id": channel_id,
+            "username": channel_id.replace("_", ""),
+            "title": None,
+            "created_at": NOON,
+        }
+        self.streams[stream_id] = {
+            "stream_id": stream_id,
+            "channel_id": channel_id,
+            "title": title,
+            "category_id": None,
+            "status": "live" if ended_at is None else "ended",
+            "started_at": started_at,
+            "ended_at": ended_at,
+            "stream_day": started_at.date(),
+        }
+
+    def segment(self, stream_id: str, position: int, begin: datetime, end: datetime) -> None:
+        """Add a segment of a stream that is there."""
+        stream = self.streams[stream_id]
+        self.segments[f"{stream_id}/{position}"] = {
+            "segment_id": f"sseg_{stream_id}_{position}",
+            "stream_id": stream_id,
+            "channel_id": stream["channel_id"],
+            "position": position,
+            "title": f"Part {position}",
+            "category_id": None,
+            "category_name": None,
+            "started_at": begin,
+            "ended_at": end,
+            "stream_day": stream["stream_day"],
+        }
+
+    def snapshot(self) -> list[DimChange]:
+        """Bring the rows into the dims; each snapshot is a minute later than the one before."""
+        self.snapshots += 1
+        now = NOW + self.snapshots * MINUTE
+        return [
+            snapshot_dim(self.lake, DIM_CHANNELS, list(self.channels.values()), now),
+            snapshot_dim(self.lake, DIM_STREAMS, list(self.streams.values()), now),
+            snapshot_dim(self.lake, DIM_STREAM_SEGMENTS, list(self.segments.values()), now),
+        ]
+
+    def count(
+        self, stream_id: str, first_at: datetime, viewers: Sequence[int | None], **options: Any
+    ) -> None:
+        """Land one count a minute from `first_at` on, and publish them."""
+        land(self.lake, landed(stream_id, first_at, viewers, **options))
+        publish(self.lake)
+
+    def refresh(self) -> Refreshed:
+        """Snapshot and refresh."""
+        self.snapshot()
+        return refresh(self.lake)
+
+
+def landed(
+    stream_id: str,
+    first_at: datetime,
+    viewers: Iterable[int | None],
+    *,
+    messages: int | None = 1,
+    source: str = "test",
+    channel_id: str = "ch_1",
+) -> pa.Table:
+    """Viewer counts, one a minute, as they land."""
+    events: list[Row] = []
+    for n, count in enumerate(viewers):
+        at = first_at + n * MINUTE
+        payload = {"source": source, "viewers": count, "messages": messages}
+        events.append(
+            {
+                "kind": "viewer_snapshot",
+                "event_id": str(uuid5(NAMESPACE_URL, f"{stream_id}/{at}/{source}")),
+                "channel_id": channel_id,
+                "stream_id": stream_id,
+                "client_at": at,
+                "occurred_at": at,
+                "received_at": NOW,
+                "payload": json.dumps(payload),
+            }
+        )
+    return pa.Table.from_pylist(events, schema=LANDING_SCHEMA)
+
+
+def days(*texts: str) -> tuple[date, ...]:
+    """Dates by their ISO text."""
+    return tuple(date.fromisoformat(text) for text in texts)

@@ -1,0 +1,218 @@
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from aethex.lake import Lake, builds, refresh
+from aethex.lake.build_records import (
+    BUILDS_PREFIX,
+    CURRENT_KEY,
+    UnknownBuild,
+    current_build,
+    from_json,
+    list_builds,
+    read_build,
+    to_json,
+)
+from aethex.lake.builds import BuildFailed, publish_build
+from aethex.lake.due import Due, due
+from aethex.lake.models import load_models
+from aethex.lake.refresh import run_due
+from aethex.lake.runner import run_model
+from tests.lake.marts import MINUTE, NOON, World, days
+
+
+@pytest.fixture
+def world(lake: Lake) -> World:
+    """One stream with three counts; nothing is built yet."""
+    world = World(lake)
+    world.stream("st_1", NOON, NOON + 10 * MINUTE)
+    world.count("st_1", NOON, [1, 2, 3])
+    return world
+
+
+def test_before_the_first_build_there_is_none(lake: Lake) -> None:
+    assert current_build(lake.store) is None
+    with pytest.raises(UnknownBuild, match="build_x"):
+        read_build(lake.store, "build_x")
+
+
+def test_a_build_records_every_table_the_window_and_its_watermark(world: World) -> None:
+    build = world.refresh().build
+    store = world.lake.store
+    assert current_build(store) == build == read_build(store, build.id)
+    assert set(build.tables) == {*load_models().tables, *(n for n in build.tables if "dim_" in n)}
+    assert len([name for name in build.tables if name.startswith("dim_")]) == 5
+    assert build.window == 1
+    assert build.fresh_until is not None
+    samples = build.tables["stream_samples"]
+    assert samples.rows == 3
+    assert all(store.exists(file.key) for file in samples.files)
+    assert [store.head(file.key).size_bytes for file in samples.files] == [
+        file.size_bytes for file in samples.files
+    ]
+    assert from_json(to_json(build)) == build
+
+
+def test_an_empty_lake_has_a_build_without_rows(lake: Lake) -> None:
+    build = refresh.refresh(lake).build
+    assert (build.window, build.fresh_until, build.rows) == (0, None, 0)
+
+
+def test_nothing_due_keeps_the_build_and_moves_its_watermark_on(world: World) -> None:
+    first = world.refresh().build
+    world.count("st_unknown", NOON, [5])  # a window that touches no stream of the dims
+    second = world.refresh()
+    assert second.due.is_empty
+    assert second.build.id == first.id
+    assert second.build.window == 2
+    assert second.build.tables == first.tables
+    assert first.fresh_until is not None
+    assert second.build.fresh_until is not None
+    assert second.build.fresh_until > first.fresh_until
+    # the build's own record stays what it was
+    assert read_build(world.lake.store, first.id) == first
+    assert list_builds(world.lake.store) == [first.id]
+
+
+def test_a_title_makes_a_new_build_without_a_commit_to_any_mart(world: World) -> None:
+    first = world.refresh().build
+    world.stream("st_1", NOON, NOON + 10 * MINUTE, title="Another title")
+    second = world.refresh()
+    assert second.build.id != first.id
+    assert not any(result.is_changed for result in second.results)
+    assert second.due.days == ()
+    for name in load_models().tables:
+        assert second.build.tables[name].files == first.tables[name].files
+
+
+def test_a_build_costs_what_changed(world: World) -> None:
+    world.stream("st_2", NOON + timedelta(days=3), NOON + timedelta(days=3, minutes=10))
+    world.count("st_2", NOON + timedelta(days=3), [1])
+    first = world.refresh().build
+    world.count("st_2", NOON + timedelta(days=3, minutes=1), [2])
+    second = world.refresh()
+    assert second.due.stream_days == second.due.days == days("2024-05-04")
+    kept = set(first.tables["stream_samples"].files) & set(
+        second.build.tables["stream_samples"].files
+    )
+    assert len(kept) == 1
+
+
+def test_a_failing_build_check_publishes_nothing_and_the_days_stay_due(world: World) -> None:
+    first = world.refresh().build
+    world.count("st_1", NOON + 3 * MINUTE, [4])
+    found = due(world.lake)
+    # the stream's own row is left behind what its minutes say
+    for name in ("stream_samples", "stream_minutes"):
+        run_only(world.lake, name, found)
+    with pytest.raises(BuildFailed, match="minutes_sum_to_the_stream"):
+        publish_build(world.lake, found)
+    assert current_build(world.lake.store) == first
+    assert list_builds(world.lake.store) == [first.id]
+    assert due(world.lake) == found
+    assert world.refresh().build.window == 2
+
+
+def test_the_loser_of_a_swap_looks_again_and_leaves_no_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.refresh()
+    world.count("st_1", NOON + 3 * MINUTE, [4])
+    found = due(world.lake)
+    run_due(world.lake, found)
+    winners: list[str] = []
+    original = builds._swap
+
+    def another_comes_first(*args: object) -> object:
+        if not winners:
+            winners.append("")
+            winners[0] = publish_build(world.lake, found).id
+        return original(*args)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(builds, "_swap", another_comes_first)
+    loser = publish_build(world.lake, found)
+    assert loser.id == winners[0]
+    assert len(list_builds(world.lake.store)) == 2
+
+
+def test_refreshes_at_once_take_turns_and_agree(world: World) -> None:
+    world.snapshot()
+    made = at_once(3, lambda own: refresh.refresh(own).build.id, world.lake)
+    assert len(set(made)) == 1
+    assert list_builds(world.lake.store) == [made[0]]
+
+
+def test_a_build_never_goes_back_behind_a_window_that_the_current_one_has(world: World) -> None:
+    world.snapshot()
+    early = due(world.lake)
+    world.count("st_1", NOON + 3 * MINUTE, [4])
+    later = world.refresh().build
+    assert publish_build(world.lake, early) == later
+
+
+def test_a_crash_at_any_step_leaves_the_same_due(world: World) -> None:
+    world.refresh()
+    world.count("st_1", NOON + 3 * MINUTE, [4])
+    world.segment("st_1", 0, NOON, NOON + 5 * MINUTE)
+    world.snapshot()
+    found = due(world.lake)
+    for name in load_models().tables:
+        run_only(world.lake, name, found)
+        assert due(world.lake) == found
+    build = refresh.refresh(world.lake).build
+    assert due(world.lake).is_empty
+    assert build.tables["stream_samples"].rows == 4
+    assert build.tables["segment_analytics"].rows == 1
+
+
+def test_a_changed_model_makes_all_days_due(world: World) -> None:
+    build = world.refresh().build
+    stale = {
+        name: replace(table, fingerprint="older") if name == "channel_daily" else table
+        for name, table in build.tables.items()
+    }
+    world.lake.store.put(CURRENT_KEY, to_json(replace(build, tables=stale)))
+    found = due(world.lake)
+    assert found.stream_days == found.days == days("2024-05-01")
+    again = refresh.refresh(world.lake).build
+    assert again.tables["channel_daily"].fingerprint == build.tables["channel_daily"].fingerprint
+    assert due(world.lake).is_empty
+
+
+def test_records_are_plain_json_with_times_in_utc(world: World) -> None:
+    build = world.refresh().build
+    raw = json.loads(world.lake.store.get(f"{BUILDS_PREFIX}{build.id}.json"))
+    assert raw["fresh_until"].endswith("Z")
+    assert {"key", "size_bytes", "rows"} == set(raw["tables"]["stream_samples"]["files"][0])
+
+
+def run_only(lake: Lake, name: str, found: Due) -> None:
+    """Run one model for its due days, as if what follows it had not come to run."""
+    model = load_models()[name]
+    for day in found.stream_days if model.partition_column == "stream_day" else found.days:
+        run_model(lake, model, day)
+
+
+def at_once(number: int, work: Callable[[Lake], str], lake: Lake) -> list[str]:
+    """What each of several threads, with a lake of its own, returns."""
+    results: list[str] = []
+    errors: list[BaseException] = []
+
+    def one() -> None:
+        try:
+            with Lake.open(lake.settings) as own:
+                results.append(work(own))
+        except BaseException as error:  # the test reports it
+            errors.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    return results
