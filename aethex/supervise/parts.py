@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from aethex.postgres import database_url, embedded_location, wait_until_ready
+from aethex.postgres import database_url, stop_supervised, wait_until_ready
 from aethex.postgres.errors import DatabaseUnreachable
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.supervise.control import Control, ProgramState, socket_path
@@ -25,7 +25,7 @@ from aethex.supervise.errors import NotRunning, PartFailed
 from aethex.supervise.programs import Program
 
 _START_SECONDS = 20.0
-_READY_SECONDS = 180.0
+_READY_SECONDS = 300.0
 _STOP_SECONDS = 90.0
 _POLL_SECONDS = 0.15
 _ASK_SECONDS = 3.0
@@ -165,7 +165,7 @@ class Parts:
         for pid in self._pids:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGINT)
-        stop_orphaned_postgres(self.settings)
+        stop_supervised(self.settings)
 
     def _is_ready(
         self, program: Program, states: dict[str, ProgramState], client: httpx.Client
@@ -214,28 +214,6 @@ def prepare_database(settings: Settings) -> None:
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it said nothing"]
         raise PartFailed(f"Dagster's tables were not made: {said[-1]}")
-
-
-def stop_orphaned_postgres(settings: Settings, timeout_seconds: float = 30.0) -> None:
-    """End the embedded server that a killed supervisor left; call it with the lock of `aethex up`
-    held.
-    """
-    if not settings.is_database_embedded:
-        return
-    location = embedded_location(settings)
-    try:
-        is_supervised = (location.root / "server.lock").read_bytes() == b"supervised"
-        pid = int((location.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
-        is_postgres = Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
-    except (OSError, ValueError):
-        return
-    deadline = time.monotonic() + timeout_seconds
-    if is_supervised and is_postgres:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGINT)
-            while time.monotonic() < deadline:
-                os.kill(pid, 0)
-                time.sleep(_POLL_SECONDS)
 
 
 def last_line(path: Path) -> str:

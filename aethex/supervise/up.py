@@ -20,11 +20,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from aethex.postgres import embedded_location, stop_supervised
 from aethex.settings import Settings
 from aethex.supervise import preflight
 from aethex.supervise.errors import CannotStart, PartFailed
 from aethex.supervise.lock import UpLock
-from aethex.supervise.parts import Parts, prepare_database, stop_orphaned_postgres
+from aethex.supervise.parts import Parts, prepare_database
 from aethex.supervise.programs import PROGRAMS, addresses, programs_of
 
 _TAKEOVER_SECONDS = 60.0
@@ -56,7 +57,7 @@ def up(settings: Settings, console: Console, *, with_demo: bool) -> int:
                         f"Another AeThex on {settings.data_dir} is still stopping: "
                         "try again in a moment."
                     )
-        stop_orphaned_postgres(settings)
+        stop_supervised(settings)  # the one of a run that was killed
         with console.status("Checking ports, disk, database and store"):
             preflight.check_all(settings, with_demo=with_demo)
         with _stop_signals():
@@ -92,6 +93,8 @@ def _start(settings: Settings, parts: Parts, console: Console) -> None:
             parts.start(p for p in programs if p.name == "postgres")
             parts.wait_for_postgres()
             board.ready("Postgres")
+            if moved := embedded_location(settings).moved_because:
+                console.print(moved)
         prepare_database(settings)
         others = [p for p in programs if p.name != "postgres"]
         parts.start(others)

@@ -112,6 +112,34 @@ def test_under_a_closed_home_root_runs_the_database_elsewhere(open_folder: Path,
 
 
 @needs_root
+def test_where_our_files_are_closed_by_habit_the_database_still_finds_a_place(
+    open_folder: Path, moved_base: Path
+):
+    settings = settings_in(open_folder / "data")
+    before = os.umask(0o077)
+    try:
+        with start_embedded(settings), psycopg.connect(database_url(settings, "")) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+    assert list(moved_base.glob("*/postgres/cluster/PG_VERSION"))
+
+
+def test_a_kill_of_ourselves_alone_leaves_the_folder_locked_until_initdb_ends(
+    embedded: Settings, python_as
+):
+    process = python_as("prepare_embedded(settings)", embedded.data_dir)
+    while not list(embedded.postgres_dir.glob("cluster.partial-*/base")):
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    with start_embedded(embedded), psycopg.connect(database_url(embedded, "")) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+    assert [path.name for path in embedded.postgres_dir.glob("cluster*")] == ["cluster"]
+
+
+@needs_root
 def test_a_moved_database_does_not_come_back_after_its_data_folder_was_deleted(
     open_folder: Path, moved_base: Path
 ):
