@@ -9,14 +9,10 @@ from __future__ import annotations
 import streamlit as st
 
 from aethex.dashboards import navigation, queries, states, theme, wording
+from aethex.dashboards.components.mode import reader_mode
 from aethex.store import StoreError
 
 _CHECK_SECONDS = 60
-
-
-def mode() -> theme.Mode:
-    """The reader's theme."""
-    return "dark" if st.context.theme.type == "dark" else "light"
 
 
 @st.fragment(run_every=_CHECK_SECONDS)
@@ -45,12 +41,13 @@ def main() -> None:
         menu_items={"About": "**AeThex·Live** creator dashboards. All times are UTC."},
     )
     st.html(theme.STYLE_PATH)
-    st.logo(theme.wordmark(mode()), size="medium")
+    mode = reader_mode()
+    st.logo(theme.wordmark(mode), size="medium")
     page = st.navigation(navigation.pages(), position="top")
     with states.guarded():
         shown = queries.shown_build()
         st.session_state["aethex_shown_build"] = shown.build_id if shown else None
-        st.session_state["aethex_mode"] = mode()
+        st.session_state["aethex_mode"] = mode
         newer_data_notice()
         if shown is None:
             states.no_build()

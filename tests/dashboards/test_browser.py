@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from aethex.dashboards.theme import PALETTES
 from aethex.library.segments import NewSegment
 from aethex.settings import Settings
 from tests.browser import Complaints
@@ -213,6 +214,17 @@ def test_on_a_phone_nothing_sticks_out_in_either_theme(
         ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
         assert ground == ("rgb(13, 14, 18)" if scheme == "dark" else "rgb(247, 247, 249)")
     assert not complaints
+
+
+def test_charts_follow_when_the_theme_is_switched(page: Page, gdq: World, gdq_address: str) -> None:
+    page.goto(f"{gdq_address}/?channel=gdq&stream={gdq.stream_ids['AGDQ 2020']}")
+    light, dark = PALETTES["light"].series[0], PALETTES["dark"].series[0]
+    line = chart(page).locator(f"path[stroke='{light}']")
+    expect(line.first).to_be_attached()
+    page.locator("[data-testid='stMainMenu'] button").click()
+    page.locator("[data-testid='stMainMenuItem-theme-Dark']").click()
+    expect(chart(page).locator(f"path[stroke='{dark}']").first).to_be_attached()
+    expect(line).to_have_count(0)
 
 
 def test_nothing_says_streamlit(page: Page, gdq_address: str) -> None:
