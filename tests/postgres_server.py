@@ -26,8 +26,15 @@ from aethex.postgres import start_embedded
 from aethex.settings import PROJECT_DIR, Settings
 
 _TEST_PREFIX = "test"
-# Nothing here outlives a crash of the machine.
-_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_FAST = {
+    # Nothing here outlives a crash of the machine.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # It may lie in memory.
+    "min_wal_size": "32MB",
+    "max_wal_size": "64MB",
+}
 
 
 @dataclass(frozen=True)
