@@ -95,13 +95,13 @@ def init_segment(video: VideoFormat, audio: AudioFormat | None) -> bytes:
         _IDENTITY,
         struct.pack(">24xI", AUDIO_TRACK + 1),
     )
-    brands = box(b"ftyp", b"iso6", struct.pack(">I", 0), b"iso6", b"cmfc", b"mp41")
+    brands = box(b"ftyp", b"iso6", struct.pack(">I", 0), b"iso5", b"iso6", b"mp41")
     return brands + box(b"moov", header, *tracks, box(b"mvex", *extends))
 
 
 def segment_start() -> bytes:
     """styp, the first box of each media segment."""
-    return box(b"styp", b"msdh", struct.pack(">I", 0), b"msdh", b"msix")
+    return box(b"styp", b"msdh", struct.pack(">I", 0), b"msdh")
 
 
 def fragment(sequence: int, tracks: Sequence[TrackFragment]) -> list[bytes]:

@@ -52,7 +52,7 @@ def plan(probe: Probe, subject: str) -> Plan:
     faults = video_faults(video)
     audio, notes = choose_audio(probe.audio)
     notes = [*_video_notes(video), *notes]
-    why = [f"The picture was encoded as H.264: {fault}." for fault in faults]
+    why = [f"The picture was encoded as H.264: {'; '.join(faults)}."] if faults else []
     encode_audio = audio is not None and audio.fault is not None
     if audio is not None and audio.fault is not None:
         why.append(f"The sound was encoded as AAC: {audio.fault}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -200,7 +200,7 @@ def _video_summary(video: _VideoPackets, codec: str, arrays: dict[str, Any]) -> 
     shown = pts[~hidden & (pts != timeline.NO_PTS)]
     if shown.size == 0:
         return None
-    hints = [rate for rate in (stream.base_rate, stream.average_rate, stream.guessed_rate) if rate]
+    hints = [rate for rate in (stream.guessed_rate, stream.average_rate, stream.base_rate) if rate]
     clock = timeline.video_clock(shown, base, video.last_duration, hints)
     if shown.size == pts.size:
         arrays.update(pts=clock.pts, is_idr=is_idr)
@@ -229,7 +229,7 @@ def _video_summary(video: _VideoPackets, codec: str, arrays: dict[str, Any]) -> 
         is_interlaced=bool(frame.interlaced_frame),
         is_hdr=frame.color_trc in _HDR_TRANSFERS,
         frames=int(shown.size),
-        frame_rate=float(clock.rate) if clock.rate and not varies else shown.size / float(duration),
+        frame_rate=_frame_rate(clock, varies, hints if fault else []),
         is_variable_frame_rate=varies,
         duration_ms=round(duration * 1000),
         keyframes_ms=tuple(round(float(time) * 1000) for time in key_times),
@@ -244,6 +244,15 @@ def _video_summary(video: _VideoPackets, codec: str, arrays: dict[str, Any]) -> 
         codec_string=None if sets is None else h264.codec_string(sets.avcc),
         origin_seconds=clock.origin_seconds,
     )
+
+
+def _frame_rate(clock: timeline.VideoClock, varies: bool, claimed: Sequence[Fraction]) -> float:
+    """Frames a second; what the container claims where the timestamps are not to be trusted."""
+    if claimed:
+        return float(next((rate for rate in claimed if 1 <= rate <= 120), Fraction(30)))
+    if clock.rate is not None and not varies:
+        return float(clock.rate)
+    return clock.pts.size * clock.timescale / clock.end
 
 
 def _first_usable(
