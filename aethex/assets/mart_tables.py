@@ -67,7 +67,7 @@ def build_mart_table(
 
 
 def days_of_run(context: dg.AssetExecutionContext) -> set[date] | None:
-    """The days that the run was asked to compute; None: whatever is due."""
+    """The days that the run was asked to compute, maybe none; None: whatever is due."""
     tags = context.run.tags
     if ONLY_DUE_TAG.items() <= tags.items():
         return None
@@ -77,7 +77,7 @@ def days_of_run(context: dg.AssetExecutionContext) -> set[date] | None:
         last = date.fromisoformat(tags["dagster/asset_partition_range_end"])
         begin = date.fromisoformat(first)
         return {begin + timedelta(days=n) for n in range((last - begin).days + 1)}
-    return None
+    return set()
 
 
 def _days_to_compute(context: dg.AssetExecutionContext, lake: Lake, model: Model) -> list[date]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import dagster as dg
+
+from aethex.assets.mart_tables import ONLY_DUE_TAG
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
@@ -62,6 +65,22 @@ def test_a_backfill_does_not_publish_while_other_days_are_due(
     after = current_build(lake.store)
     assert after is not None
     assert after.window == 2
+
+
+def test_by_itself_it_publishes_nothing_that_is_not_computed(
+    pipeline: Pipeline, library: Library, lake: Lake
+) -> None:
+    add_stream(library, lake, [10, 20, 30])
+    pipeline.publish()
+    alone = pipeline.models(asset_selection=[dg.AssetKey(MARTS)])
+    without_some = pipeline.models(
+        asset_selection=[dg.AssetKey("stream_samples"), dg.AssetKey(MARTS)],
+        partition_key="2020-01-06",
+        tags=ONLY_DUE_TAG,
+    )
+    assert not alone.success
+    assert not without_some.success
+    assert current_build(lake.store) is None
 
 
 def test_a_build_before_anything_landed_is_empty_and_valid(pipeline: Pipeline, lake: Lake) -> None:
