@@ -20,7 +20,7 @@ APP_PATH = Path(__file__).with_name("app.py")
 
 # What the first page needs and takes long to import. Not the pages themselves: they make caches,
 # and those want the server to be there.
-_HEAVY = ("pandas", "altair", "polars", "aethex.lake.connect", "aethex.lake.analytics")
+_HEAVY = ("pandas", "altair", "polars", "aethex.lake.connections", "aethex.lake.analytics")
 
 
 def command(settings: Settings, *extra: str) -> list[str]:

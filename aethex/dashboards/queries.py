@@ -20,7 +20,7 @@ import streamlit as st
 from aethex.dashboards.gaps import Gap, gaps_between
 from aethex.lake import analytics
 from aethex.lake.build_records import Build, current_build
-from aethex.lake.connect import open_build
+from aethex.lake.connections import open_build
 from aethex.settings import Settings, get_settings
 from aethex.store import Store, open_store
 

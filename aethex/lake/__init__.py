@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aethex.lake.core import Lake
 
 if TYPE_CHECKING:
-    from aethex.lake.connect import connect
+    from aethex.lake.connections import connect
 
 __all__ = ["Lake", "connect"]
 
@@ -18,7 +18,7 @@ __all__ = ["Lake", "connect"]
 def __getattr__(name: str) -> Any:
     """`connect` is loaded at its first use: publishing and landing do not need the reading side."""
     if name == "connect":
-        from aethex.lake.connect import connect
+        from aethex.lake.connections import connect
 
         return connect
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 record.
 
 What belongs here: the record, its JSON, and reading it from the store. What does not: making a
-build (`builds`), opening one (`connect`).
+build (`builds`), opening one (`connections`).
 
 `marts/builds/<id>.json` is written once and never changed; `marts/current.json` is a copy of the
 current one, whose `window` and `fresh_until` move on while nothing else changes. Times are naive

@@ -1,7 +1,8 @@
 """Publishing builds: all marts checked together, recorded together, and swapped in at once.
 
 What belongs here: making the record of a build and replacing the current one. What does not: what
-is due (`due`), computing it (`refresh`), opening a build (`connect`), its record (`build_records`).
+is due (`due`), computing it (`refresh`), opening a build (`connections`), its record
+(`build_records`).
 
 A reader sees a build whole or not at all: the record is one object, the files in it never change,
 and the current build is replaced only if it is still the one that the new one was compared with. Of

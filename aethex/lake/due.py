@@ -219,12 +219,13 @@ class _Comparison:
         return {row[0] for row in rows if row[0] is not None}
 
     def _with_last_samples(self, streams: list[_Stream]) -> list[_Stream]:
-        """The streams; those without an end know where their newest sample is, published or built."""
+        """The streams; those without an end reach to their newest sample."""
         still_open = [stream for stream in streams if stream.ended_at is None]
         if not still_open:
             return streams
         self._con.execute(
-            "CREATE OR REPLACE TEMP TABLE still_open AS SELECT unnest($ids::VARCHAR[]) AS stream_id",
+            "CREATE OR REPLACE TEMP TABLE still_open AS "
+            "SELECT unnest($ids::VARCHAR[]) AS stream_id",
             {"ids": [stream.stream_id for stream in still_open]},
         )
         since = min(stream.started_at for stream in still_open).isoformat()

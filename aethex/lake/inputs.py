@@ -44,12 +44,15 @@ class _Inputs:
         self._models = models
         self._day = day
         self._opened: dict[str, IcebergTable] = {}
+        self._filters: dict[Selection, str] = {}
 
     def open(self, name: str, selection: Selection, model: Model) -> int:
         """Make the view of one input; returns how many files it has."""
         table = self._definition(name)
         opened = self._table(table)
-        row_filter = self._filter(selection, model.partition_column)
+        if selection not in self._filters:
+            self._filters[selection] = self._filter(selection, model.partition_column)
+        row_filter = self._filters[selection]
         files = [] if row_filter == _NOTHING else data_files(opened, row_filter)
         create_view(self._con, table, field_ids(opened), files)
         return len(files)

@@ -23,7 +23,7 @@ from typing import TypeVar, cast
 import duckdb
 
 from aethex.lake.build_records import CURRENT_KEY, Build, current_build
-from aethex.lake.connect import open_build
+from aethex.lake.connections import open_build
 from aethex.service.problems import Problem
 from aethex.settings import Settings
 from aethex.store import NotFound, Store

@@ -88,11 +88,17 @@ class World:
             snapshot_dim(self.lake, DIM_STREAM_SEGMENTS, list(self.segments.values()), now),
         ]
 
+    def land(
+        self, stream_id: str, first_at: datetime, viewers: Sequence[int | None], **options: Any
+    ) -> None:
+        """Land one count a minute from `first_at` on."""
+        land(self.lake, landed(stream_id, first_at, viewers, **options))
+
     def count(
         self, stream_id: str, first_at: datetime, viewers: Sequence[int | None], **options: Any
     ) -> None:
         """Land one count a minute from `first_at` on, and publish them."""
-        land(self.lake, landed(stream_id, first_at, viewers, **options))
+        self.land(stream_id, first_at, viewers, **options)
         publish(self.lake)
 
     def refresh(self) -> Refreshed:

@@ -5,6 +5,7 @@ import pytest
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
 from aethex.lake.due import Due, due
+from aethex.lake.publish import publish
 from tests.lake.marts import MINUTE, NOON, World, days
 
 HOUR = timedelta(hours=1)
@@ -20,7 +21,8 @@ def world(lake: Lake) -> World:
     world.stream("st_short", NOON + DAY, NOON + DAY + HOUR, channel_id="ch_2")
     world.stream("st_live", NOON + 2 * DAY, None, channel_id="ch_3")
     for stream_id in ("st_long", "st_short", "st_live"):
-        world.count(stream_id, world.streams[stream_id]["started_at"], [1, 2, 3])
+        world.land(stream_id, world.streams[stream_id]["started_at"], [1, 2, 3])
+    publish(lake)
     world.refresh()
     return world
 

@@ -17,7 +17,7 @@ from aethex.imports import import_viewers
 from aethex.lake import Lake
 from aethex.lake.analytics import stream_summary
 from aethex.lake.build_records import Build, current_build
-from aethex.lake.connect import open_build
+from aethex.lake.connections import open_build
 from aethex.library import Library
 from aethex.pipelines.instance import open_instance
 from aethex.pipelines.refresh import RefreshFailed, refresh
