@@ -16,6 +16,7 @@ from aethex.cli import app
 from aethex.commands.settings import settings_markdown
 from aethex.settings import PROJECT_DIR, Settings
 from tests.commands import Commands
+from tests.folders import open_folder
 
 
 @pytest.fixture
@@ -205,8 +206,9 @@ def test_status_of_a_platform_that_does_not_run_says_how_to_start_it(offline: Co
     assert "make up" in outcome.stderr
 
 
-def test_commands_run_without_a_platform_on_the_embedded_server(tmp_path: Path) -> None:
-    embedded = Commands(tmp_path / "data", None)
-    outcome = embedded("migrate")
-    assert outcome.code == 0, outcome.stderr
-    assert embedded("migrate").code == 0
+def test_commands_run_without_a_platform_on_the_embedded_server() -> None:
+    with open_folder() as folder:
+        embedded = Commands(folder / "data", None)
+        outcome = embedded("migrate")
+        assert outcome.code == 0, outcome.stderr
+        assert embedded("migrate").code == 0

@@ -83,8 +83,11 @@ class Parts:
 
     def start(self, programs: Iterable[Program]) -> None:
         """Have programs started; returns at once."""
-        for program in programs:
-            self.control.start(program.name)
+        try:
+            for program in programs:
+                self.control.start(program.name)
+        except NotRunning:
+            raise self._ended() from None
 
     def wait_for_postgres(self) -> None:
         """Return once it answers. Raises PartFailed when it does not come up."""
@@ -121,16 +124,20 @@ class Parts:
     def refuse_failed(self) -> dict[str, ProgramState]:
         """All states. Raises PartFailed when supervisord ended or a program was given up."""
         if not self.is_alive():
-            raise PartFailed(
-                f"The supervisor ended: see {self.settings.log_dir / 'supervisord.log'}."
-            )
-        states = self.control.states()
+            raise self._ended()
+        try:
+            states = self.control.states()
+        except NotRunning:
+            raise self._ended() from None
         self._pids |= {state.pid for state in states.values() if state.pid}
         for state in states.values():
             if state.state == "FATAL":
                 log = self.settings.log_dir / f"{state.name}.log"
                 raise PartFailed(f"{state.name} does not start ({last_line(log)}): see {log}.")
         return states
+
+    def _ended(self) -> PartFailed:
+        return PartFailed(f"The supervisor ended: see {self.settings.log_dir / 'supervisord.log'}.")
 
     def is_alive(self) -> bool:
         """Whether supervisord runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from aethex.library import Library, streams
 from aethex.library.segments import of_stream
 from aethex.settings import Settings
 
-NOON = datetime(2026, 1, 1, 12)
+NOON = datetime(2026, 1, 1, 12)  # noqa: DTZ001 (as the lake reads files: naive UTC)
 
 
 def row(title: str, start: int, minutes: int) -> SegmentRow:
@@ -38,7 +39,7 @@ def test_no_two_segments_overlap_and_none_is_lost(spans: list[tuple[int, int]]) 
     rows = [row(str(index), start, minutes) for index, (start, minutes) in enumerate(spans)]
     segments, _ = without_overlaps(rows)
     assert sorted(segment.title for segment in segments) == sorted(one.title for one in rows)
-    for one, following in zip(segments, segments[1:], strict=False):
+    for one, following in pairwise(segments):
         assert one.ended_at is not None
         assert one.started_at <= one.ended_at <= following.started_at
 

@@ -116,7 +116,6 @@ def test_without_a_time_a_video_begins_where_its_stream_did(
 
 def test_a_failing_upload_leaves_nothing(
     settings: Settings,
-    library: Library,
     folder_store: Store,
     short_video: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -158,7 +157,8 @@ def test_an_import_that_was_killed_shows_no_vod_and_is_completed_by_the_next(
         "from aethex.imports import import_video, video\n"
         "from aethex.settings import Settings\n"
         "video.vods.add_vod = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "settings = Settings(_env_file=None, data_dir=Path(sys.argv[1]), database_url=sys.argv[2])\n"
+        "data_dir, url = Path(sys.argv[1]), sys.argv[2]\n"
+        "settings = Settings(_env_file=None, data_dir=data_dir, database_url=url)\n"
         "import_video(settings, Path(sys.argv[3]), channel='retro', stream='Evening')\n"
     )
     arguments = [settings.data_dir, settings.database_url, short_video]
