@@ -128,10 +128,15 @@ def days_chart(
     )
     largest = max((bar.peak_viewers or 0 for bar in bars), default=0)
     data = specs.Datasets()
-    base = data.add("days", [_row(bar, step, data_until) for bar in bars]).encode(
+    rows = [_row(bar, step, data_until) for bar in bars]
+    base = data.add("days", rows).encode(
         x=x, x2="until", tooltip=specs.tooltips({"when": f"{step.capitalize()} (UTC)", **_TOOLTIP})
     )
-    layers = [*_bar_layers(base, largest, colours), *_peak_label(bars, x, largest, data, colours)]
+    is_running = any(row["is_running"] for row in rows)
+    layers = [
+        *_bar_layers(base, largest, is_running, colours),
+        *_peak_label(bars, x, largest, data, colours),
+    ]
     return specs.specification(layers, data, height=_HEIGHT, mode=mode, is_y_shared=True)
 
 
@@ -139,17 +144,21 @@ def _y(field_name: str, largest: int) -> alt.Y:
     return specs.count_y(field_name, _PANEL, largest * 1.05, 4)
 
 
-def _bar_layers(base: alt.Chart, largest: int, colours: Palette) -> list[alt.Chart]:
+def _bar_layers(
+    base: alt.Chart, largest: int, is_running: bool, colours: Palette
+) -> list[alt.Chart]:
     """A bar for the average, dotted while its time still runs, and a tick for the peak."""
     bars = base.encode(y=_y("average", largest), y2=alt.value(_HEIGHT))
     look = {"cornerRadiusTopLeft": 3, "cornerRadiusTopRight": 3, "color": colours.series[0]}
     dotted = {"fillOpacity": 0.2, "stroke": colours.series[0], "strokeDash": [3, 3]}
     tick = base.mark_rule(color=colours.series[2], strokeWidth=3, strokeCap="round")
-    return [
+    layers = [
         bars.transform_filter("!datum.is_running").mark_rect(**look, fillOpacity=0.9),
-        bars.transform_filter("datum.is_running").mark_rect(**look, **dotted),
         tick.encode(y=_y("peak", largest)),
     ]
+    if is_running:
+        layers.append(bars.transform_filter("datum.is_running").mark_rect(**look, **dotted))
+    return layers
 
 
 def _peak_label(

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from shlex import quote
 
 import duckdb
 import streamlit as st
@@ -86,7 +87,7 @@ def no_samples(channel: str, title: str) -> None:
         "No viewer count arrived for this stream, so there is nothing to draw: that is not the "
         "same as no viewers. Counts that exist elsewhere can be imported at any time.",
         commands=(
-            f'aethex import viewers FILE --channel {channel} --stream "{title}"',
+            f"aethex import viewers FILE --channel {channel} --stream {quote(title)}",
             "aethex pipeline refresh",
         ),
     )

@@ -200,7 +200,7 @@ def test_a_stream_that_nobody_measured_says_so_and_what_to_do(
 ) -> None:
     app = open_page(world.settings, stream=world.stream_ids["Nobody counted"])
     assert "Viewers were not measured" in text(app)
-    assert 'aethex import viewers FILE --channel racer --stream "Nobody counted"' in text(app)
+    assert "aethex import viewers FILE --channel racer --stream 'Nobody counted'" in text(app)
 
 
 def test_a_live_stream_says_since_when_and_that_its_numbers_are_so_far(
