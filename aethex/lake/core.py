@@ -89,19 +89,29 @@ class Lake:
         """
         spill = self.settings.cache_dir / "duckdb"
         spill.mkdir(parents=True, exist_ok=True)
-        config: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": False,
-            "memory_limit": memory_limit,
-            "temp_directory": str(spill),
-            "preserve_insertion_order": False,
-        }
-        if threads is not None:
-            config["threads"] = threads
-        connection = duckdb.connect(":memory:", config=config)
-        connection.execute("SET TimeZone = 'UTC'")
+        connection = open_duckdb(memory_limit=memory_limit, threads=threads, spill=spill)
+        connection.execute("SET preserve_insertion_order = false")
         if not self.store.is_local:
             _allow_store(connection, self.settings)
         return connection
+
+
+def open_duckdb(
+    *, memory_limit: str = "512MB", threads: int | None = None, spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in memory, in UTC, that downloads nothing and prints nothing."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "memory_limit": memory_limit,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    if spill is not None:
+        config["temp_directory"] = str(spill)
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 def utc_now() -> datetime:

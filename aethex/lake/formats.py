@@ -50,7 +50,7 @@ def open_records(path: Path) -> RecordFile:
         return JsonFile(path, is_array=True)
     if text.startswith(b"{"):
         return _open_lines(path, text)
-    if b"\0" in head:
+    if head.count(b"\0") * 20 > len(head):
         raise ImportFileError(
             path, "is none of JSON, NDJSON, CSV and Parquet: convert it to one of them"
         )

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from aethex.lake.core import open_duckdb
 from aethex.lake.formats import choose_field, open_records, require_field
 from aethex.lake.import_values import (
     Rejected,
@@ -117,8 +116,7 @@ def _segments(batch: RawBatch, tally: Tally) -> list[SegmentRow]:
     if not batch.table.num_rows:
         return []
     moment = moment_sql("f2", batch.table.schema.field("f2").type)
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_duckdb() as connection:
         connection.register("raw", batch.table)
         rows = connection.execute(
             f"SELECT place, f0::VARCHAR, f1::VARCHAR, f2::VARCHAR, f3::VARCHAR, moment, "

@@ -143,7 +143,8 @@ def read_viewers(
     if len(set(used)) < len(used):
         raise ImportFileError(
             path,
-            "would use one field for two things: correct --time-field, --viewers-field, --chat-field",
+            "would use one field for two things: correct --time-field, --viewers-field or "
+            "--chat-field",
         )
     return chosen
 
@@ -178,7 +179,7 @@ def land_viewers(
 @contextmanager
 def _working_tables(lake: Lake) -> Generator[duckdb.DuckDBPyConnection]:
     """A connection that spills to disk, with the instants of the file and of the stream so far."""
-    with lake.duckdb(memory_limit="512MB") as connection:
+    with lake.duckdb(memory_limit="256MB", threads=2) as connection:
         connection.execute("SET preserve_insertion_order = true")
         connection.execute("CREATE TEMP TABLE seen (moment TIMESTAMP)")
         connection.execute("CREATE TEMP TABLE present (moment TIMESTAMP)")

@@ -11,14 +11,13 @@ from datetime import datetime
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, cast
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ulid import ULID
 
-from aethex.lake.core import Lake, utc_now
+from aethex.lake.core import Lake, open_duckdb, utc_now
 from aethex.lake.tables import EVENT_TABLES, payload_columns, payload_struct
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _as_landed(table: pa.Table | pl.DataFrame) -> pa.Table:
 
 def _check_payloads(landed: pa.Table, kinds: set[str]) -> None:
     """Refuse what could not be published later: no JSON object, or a required value missing."""
-    with duckdb.connect(":memory:") as connection:
+    with open_duckdb() as connection:
         connection.register("landed", landed)
         for kind in kinds:
             table = EVENT_TABLES[kind]

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
 COMMIT_ATTEMPTS = 30
+MEMORY_LIMIT = "384MB"
 DUPLICATE_MARGIN = timedelta(hours=1)
 """A repeated event's `occurred_at` can differ a little from the first one's, so copies are looked
 for in the neighbouring day too when an event is this close to midnight."""
@@ -119,7 +120,10 @@ def publish_window(
     tell(PublishStep(n, "reading", rows=window.rows))
     counts: dict[str, int] = {}
     days: dict[str, tuple[date, ...]] = {}
-    with lake.duckdb() as connection, _local_objects(lake, window) as paths:
+    with (
+        lake.duckdb(memory_limit=MEMORY_LIMIT, threads=2) as connection,
+        _local_objects(lake, window) as paths,
+    ):
         kinds = _read_landed(connection, paths, window)
         for kind, table in EVENT_TABLES.items():
             if kind not in kinds and not is_again:
@@ -169,12 +173,11 @@ def _gone(n: int, keys: list[str]) -> LandingGoneError:
 
 
 def _read_landed(connection: DuckDBPyConnection, paths: list[Path], window: Window) -> set[str]:
-    """Load the objects as the table `landed`, numbered in an order that never changes; their
-    kinds."""
+    """Open the objects as the view `landed`, in an order that never changes; the kinds in them."""
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE landed AS "
-        "SELECT * FROM read_parquet($paths, filename = 'file', file_row_number = true)",
-        {"paths": [str(path) for path in paths]},
+        "CREATE OR REPLACE TEMP VIEW landed AS "
+        f"SELECT * FROM read_parquet([{files}], filename = 'file', file_row_number = true)"
     )
     kinds = {row[0] for row in connection.execute("SELECT DISTINCT kind FROM landed").fetchall()}
     if unknown := kinds - EVENT_TABLES.keys():
@@ -188,18 +191,21 @@ def _read_landed(connection: DuckDBPyConnection, paths: list[Path], window: Wind
 def _rows(lake: Lake, connection: DuckDBPyConnection, table: Table, kind: str, n: int) -> pa.Table:
     """rows(n) of one table: each event once, without those of earlier windows, sorted as the table
     is."""
+    # what decides which copies stay is narrow; the rows themselves are read again for those
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE candidates AS "
-        f"SELECT *, {payload_struct(table)} AS carried FROM landed WHERE kind = $kind "
+        "SELECT event_id, occurred_at, file, file_row_number FROM landed WHERE kind = $kind "
         "QUALIFY row_number() OVER "
         "(PARTITION BY event_id ORDER BY received_at, file, file_row_number) = 1",
         {"kind": kind},
     )
     _find_seen(lake, connection, table, n)
-    order = ", ".join([*table.sort, "event_id"])
+    order = ", ".join(["occurred_at::DATE", *table.sort, "event_id"])
     result = connection.execute(
-        f"SELECT {_select_list(table, n)} FROM candidates ANTI JOIN seen USING (event_id) "
-        f"ORDER BY occurred_at::DATE, {order}"
+        f"SELECT {_select_list(table, n)} FROM "
+        f"(SELECT *, {payload_struct(table)} AS carried FROM landed SEMI JOIN "
+        "(SELECT file, file_row_number FROM candidates ANTI JOIN seen USING (event_id)) "
+        f"USING (file, file_row_number)) ORDER BY {order}"
     )
     return result.to_arrow_table().cast(table.arrow_schema())
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-BLOCK_BYTES = 8 * 1024 * 1024
+BLOCK_BYTES = 2 * 1024 * 1024
 """How much of a text file is read at once; a reader's memory is a small multiple of it."""
 
 RECORD_MAX_BYTES = 16 * 1024 * 1024

@@ -16,13 +16,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from aethex.lake.core import open_duckdb
 from aethex.lake.records import (
     BLOCK_BYTES,
     RECORD_MAX_BYTES,
@@ -41,6 +41,9 @@ _STEP[[ord("["), ord("{")]] = 1
 _STEP[[ord("]"), ord("}")]] = -1
 _IS_TOKEN = np.zeros(256, np.bool_)
 _IS_TOKEN[[ord(char) for char in '"[]{},\n']] = True
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Offsets = npt.NDArray[np.int64]
 
@@ -69,8 +72,7 @@ class JsonFile:
 
     def batches(self, wanted: Sequence[str | None]) -> Iterator[RawBatch]:
         """The records from the start, as `RecordFile` says. Raises ImportFileError."""
-        with duckdb.connect(":memory:", config={"memory_limit": "512MB"}) as connection:
-            connection.execute("SET preserve_insertion_order = true")
+        with open_duckdb() as connection:
             for places, texts, bytes_read in self._records(BLOCK_BYTES):
                 yield _extract(connection, places, texts, wanted, bytes_read)
 
@@ -233,7 +235,7 @@ def _without_blanks(cut: Cut, first_place: int) -> tuple[Offsets, Any]:
 
 
 def _extract(
-    connection: duckdb.DuckDBPyConnection,
+    connection: DuckDBPyConnection,
     places: Offsets,
     texts: Any,
     wanted: Sequence[str | None],

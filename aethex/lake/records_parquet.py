@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 from aethex.lake.records import ImportFileError, RawBatch
 
 BATCH_ROWS = 65_536
+ROWS_PER_BYTE_MAX = 1000
+"""Delta encoding comes to some thirty rows a byte where the times are evenly spaced."""
 
 
 class ParquetRecords:
@@ -29,7 +31,12 @@ class ParquetRecords:
         self.size_bytes = path.stat().st_size
         try:
             # buffered, so that a large row group is not read into memory whole
-            self._file = pq.ParquetFile(path, buffer_size=1024 * 1024, pre_buffer=False)
+            self._file = pq.ParquetFile(
+                path,
+                buffer_size=1024 * 1024,
+                pre_buffer=False,
+                page_checksum_verification=True,
+            )
             self._schema: pa.Schema = self._file.schema_arrow
             self._rows = int(self._file.metadata.num_rows)
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -37,6 +44,7 @@ class ParquetRecords:
                 path,
                 f"is no readable Parquet file ({_one_line(error)}): write or download it again",
             ) from error
+        self._check_row_counts()
         self.fields = list(self._schema.names)
 
     def batches(self, wanted: Sequence[str | None]) -> Iterator[RawBatch]:
@@ -45,6 +53,8 @@ class ParquetRecords:
         place = 1
         try:
             for batch in self._file.iter_batches(batch_size=BATCH_ROWS, columns=names):
+                if place + batch.num_rows > self._rows + 1:
+                    raise ValueError("more rows than it promises")
                 yield RawBatch(self._table(batch, wanted, place), [], self._bytes_until(place))
                 place += batch.num_rows
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -53,6 +63,18 @@ class ParquetRecords:
                 f"cannot be read from row {place} on ({_one_line(error)}): write or download it "
                 "again. What came before is kept, and importing it again doubles nothing",
             ) from error
+
+    def _check_row_counts(self) -> None:
+        """Refuse a damaged footer that promises rows without end."""
+        metadata = self._file.metadata
+        counts = [int(metadata.row_group(i).num_rows) for i in range(metadata.num_row_groups)]
+        is_possible = 0 <= self._rows <= self.size_bytes * ROWS_PER_BYTE_MAX
+        if sum(counts) != self._rows or min(counts, default=0) < 0 or not is_possible:
+            raise ImportFileError(
+                self.path,
+                f"promises {self._rows} rows, which its {self.size_bytes} bytes cannot hold: "
+                "write or download it again",
+            )
 
     def _table(self, batch: Any, wanted: Sequence[str | None], place: int) -> pa.Table:
         count = batch.num_rows

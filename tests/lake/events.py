@@ -56,7 +56,12 @@ def published_rows(lake: Lake, *columns: str) -> list[tuple[Any, ...]]:
     table = lake.table(VIEWER_SNAPSHOTS).scan().to_arrow()
     wanted = columns or tuple(n for n in VIEWER_SNAPSHOTS.column_names if n != "landing_window")
     rows = [tuple(row[name] for name in wanted) for row in table.to_pylist()]
-    return sorted(rows, key=str)
+    return in_order(rows)
+
+
+def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows sorted, null last."""
+    return sorted(rows, key=lambda row: [(value is None, value or 0) for value in row])
 
 
 def published_minutes(lake: Lake) -> list[int]:

@@ -24,6 +24,7 @@ from aethex.lake.windows import last_published, next_window, published_windows, 
 from aethex.settings import Settings
 from tests.lake.events import (
     RECEIVED,
+    in_order,
     landed,
     published_minutes,
     published_rows,
@@ -38,12 +39,11 @@ def test_landed_events_become_rows_of_their_table(lake: Lake) -> None:
     land(lake, landed([snapshot(1, viewers=7, messages=3), snapshot(2, viewers=None)]))
     (marker,) = publish_all(lake)
     found = published_rows(lake, "event_id", "stream_id", "viewers", "messages", "landing_window")
-    assert found == sorted(
+    assert found == in_order(
         [
             (snapshot(1)["event_id"], "st_1", 7, 3, 1),
             (snapshot(2)["event_id"], "st_1", None, None, 1),
-        ],
-        key=str,
+        ]
     )
     assert (marker.rows_in, marker.rows_out, marker.duplicates) == (2, 2, 0)
     assert marker.tables == {"viewer_snapshots": 2}

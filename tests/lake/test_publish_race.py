@@ -91,7 +91,7 @@ cut_into_windows = st.lists(st.lists(events_sent, min_size=1, max_size=3), min_s
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
