@@ -135,7 +135,7 @@ def test_two_refreshes_at_once_both_succeed_and_agree(
     with open_instance(settings):
         pass  # Dagster's tables, which `aethex up` makes before anything runs
     running = [refresh_elsewhere(settings) for _ in range(2)]
-    ended = [process.communicate(timeout=120) for process in running]
+    ended = [process.communicate(timeout=300) for process in running]
     assert [process.returncode for process in running] == [0, 0], ended
     assert {out.splitlines()[-1] for out, _ in ended} == {build_of(settings).id}
     assert peak(settings, stream_id) == 30
