@@ -6,13 +6,12 @@ What belongs here: which ffmpeg, and whether it will do. What does not: its argu
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import subprocess
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aethex.media.errors import FfmpegMissing
 
@@ -48,8 +47,9 @@ def _candidates() -> list[Path]:
     if on_path is not None:
         candidates.append(Path(on_path).resolve())
     try:
-        wheel: Any = importlib.import_module("imageio_ffmpeg")
-        candidates.append(Path(wheel.get_ffmpeg_exe()).resolve())
+        import imageio_ffmpeg  # pyright: ignore[reportMissingTypeStubs]
+
+        candidates.append(Path(str(cast("Any", imageio_ffmpeg).get_ffmpeg_exe())).resolve())
     except (ImportError, RuntimeError):
         pass
     return candidates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import struct
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from aethex.media.container import open_input
 from aethex.media.errors import (
     MediaDiskFull,
     MediaError,
@@ -22,9 +24,11 @@ from aethex.media.errors import (
     NoVideo,
     UnreadableMedia,
 )
+from aethex.media.ffmpeg import find_ffmpeg
 from aethex.media.hls import package
 from aethex.media.probe import probe
 from aethex.media.sandbox import Limits
+from aethex.media.whitelist import ffmpeg_input_options
 from tests.media.conftest import media_settings
 from tests.media.footage import Recipe
 
@@ -67,6 +71,39 @@ def test_an_ffconcat_script_in_disguise_opens_no_other_file(tmp_path: Path, secr
     source = tmp_path / "movie.mp4"
     source.write_text(f"ffconcat version 1.0\nfile {secret.name}\nfile '{secret}'\n")
     assert isinstance(refusal(source, tmp_path), UnreadableMedia)
+
+
+@pytest.mark.parametrize("kind", ["playlist", "script"])
+def test_the_whitelists_alone_refuse_a_disguise_that_names_real_footage(
+    kind: str, footage: Callable[[str, Recipe], Path], tmp_path: Path
+) -> None:
+    """Without the sandbox around them: what is named could be opened and is sound."""
+    (tmp_path / "real.ts").write_bytes(footage("cut.ts", Recipe(seconds=2)).read_bytes())
+    name, text = {
+        "playlist": (
+            "movie.m3u8",  # this libav looks at the name too; others do not
+            "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nreal.ts\n#EXT-X-ENDLIST\n",
+        ),
+        "script": ("movie.mp4", "ffconcat version 1.0\nfile real.ts\n"),
+    }[kind]
+    source = tmp_path / name
+    source.write_text(text)
+    with av.open(source) as opened:
+        assert opened.format.name in ("hls", "concat")  # it works as a disguise
+    with pytest.raises(UnreadableMedia):
+        open_input(source)
+    command = [str(find_ffmpeg()), "-v", "quiet", *ffmpeg_input_options(), "-i", f"file:{source}"]
+    assert subprocess.run([*command, "-f", "null", "-"], check=False).returncode != 0
+
+
+def test_a_codec_that_nobody_needs_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "film.mkv"
+    with av.open(source, "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        out.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        out.mux(stream.encode(None))
+    assert "ffv1" in str(refusal(source, tmp_path))
 
 
 def test_a_dash_manifest_in_disguise_is_refused(tmp_path: Path) -> None:
