@@ -71,8 +71,9 @@ docs: install-dev ## Write the generated pages again: docs/settings.md.
 	@mv docs/settings.md.new docs/settings.md
 
 .PHONY: bench
-bench: install-dev ## Run the benchmarks and print their figures. ARGS="name" picks one.
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: install-dev ## Run the benchmarks and print their figures. NAME=import_viewers picks one, ARGS are its options.
+	@for name in $(or $(NAME),$(filter-out __init__,$(notdir $(basename $(wildcard benchmarks/*.py))))); do \
+		$(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve all dependencies again and write the lock files, with hashes and without registry hosts.
