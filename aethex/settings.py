@@ -1,9 +1,9 @@
 """Every setting of the platform, typed, with a default that needs nothing installed.
 
-What belongs here: names, types, defaults and meanings of settings, and values that follow directly from
-them (paths, URLs). What does not: opening connections, or reading files other than `.env`.
+What belongs here: names, types, defaults and meanings of settings, and values that follow directly
+from them (paths, URLs). What does not: opening connections, or reading files other than `.env`.
 
-Each setting is read from the environment as `AETHEX_<NAME>`, or from `.env` in the project's folder.
+Each setting is read from the environment as `AETHEX_<NAME>`, or from the project's `.env`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Settings(BaseSettings):
-    """All settings. A field's description is its documentation (`aethex settings`, docs/settings.md)."""
+    """All settings. A field's description is its documentation (docs/settings.md)."""
 
     model_config = SettingsConfigDict(
         env_prefix="AETHEX_",
@@ -38,8 +38,8 @@ class Settings(BaseSettings):
 
     data_dir: AbsolutePath = Field(
         default=Path("data"),
-        description="Folder of the embedded database, the default store, caches, logs and the generated "
-        "secret. Relative paths mean the project's folder.",
+        description="Folder of the embedded database, the default store, caches, logs and the "
+        "generated secret. Relative paths mean the project's folder.",
     )
 
     database_url: str | None = Field(
@@ -58,7 +58,9 @@ class Settings(BaseSettings):
         description="S3 endpoint of the store, for R2 https://<account>.r2.cloudflarestorage.com.",
     )
     store_region: str = Field(default="auto", description="S3 region of the store; R2's is `auto`.")
-    store_access_key_id: str | None = Field(default=None, description="S3 access key id of the store.")
+    store_access_key_id: str | None = Field(
+        default=None, description="S3 access key id of the store."
+    )
     store_secret_access_key: SecretStr | None = Field(
         default=None, description="S3 secret access key of the store."
     )
@@ -77,13 +79,16 @@ class Settings(BaseSettings):
     cache_max_bytes: int = Field(
         default=10 * 1024**3,
         ge=0,
-        description="Local disk, in bytes, for mart files of a remote store; the least recently used go first.",
+        description="Local disk, in bytes, for mart files of a remote store; the least recently "
+        "used go first.",
     )
 
     host: str = Field(default="127.0.0.1", description="Address that the servers listen on.")
     service_port: int = Field(default=8000, ge=1, le=65535, description="Port of the service.")
     dagster_port: int = Field(default=3000, ge=1, le=65535, description="Port of Dagster's UI.")
-    dashboards_port: int = Field(default=8501, ge=1, le=65535, description="Port of the dashboards.")
+    dashboards_port: int = Field(
+        default=8501, ge=1, le=65535, description="Port of the dashboards."
+    )
     public_url: str | None = Field(
         default=None,
         description="Address under which people reach the service, without a slash at the end. "
@@ -92,7 +97,8 @@ class Settings(BaseSettings):
 
     media_secret: SecretStr | None = Field(
         default=None,
-        description="Key that signs media addresses. Empty: generated once and kept in the data folder.",
+        description="Key that signs media addresses. Empty: generated once and kept in the data "
+        "folder.",
     )
     media_max_bytes: int = Field(
         default=64 * 1024**3, gt=0, description="Largest video that is accepted, in bytes."
@@ -118,7 +124,9 @@ class Settings(BaseSettings):
         "A single landing object above it is a window of its own.",
     )
 
-    demo: bool = Field(default=True, description="Whether `make up` makes demo content at its first start.")
+    demo: bool = Field(
+        default=True, description="Whether `make up` makes demo content at its first start."
+    )
 
     @property
     def postgres_dir(self) -> Path:
