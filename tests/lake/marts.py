@@ -113,26 +113,34 @@ def landed(
     viewers: Iterable[int | None],
     *,
     messages: int | None = 1,
+    **options: str,
+) -> pa.Table:
+    """Viewer counts, one a minute, as they land."""
+    counts = [(first_at + n * MINUTE, count, messages) for n, count in enumerate(viewers)]
+    return landed_counts(stream_id, counts, **options)
+
+
+def landed_counts(
+    stream_id: str,
+    counts: Iterable[tuple[datetime, int | None, int | None]],
+    *,
     source: str = "test",
     channel_id: str = "ch_1",
 ) -> pa.Table:
-    """Viewer counts, one a minute, as they land."""
-    events: list[Row] = []
-    for n, count in enumerate(viewers):
-        at = first_at + n * MINUTE
-        payload = {"source": source, "viewers": count, "messages": messages}
-        events.append(
-            {
-                "kind": "viewer_snapshot",
-                "event_id": str(uuid5(NAMESPACE_URL, f"{stream_id}/{at}/{source}")),
-                "channel_id": channel_id,
-                "stream_id": stream_id,
-                "client_at": at,
-                "occurred_at": at,
-                "received_at": NOW,
-                "payload": json.dumps(payload),
-            }
-        )
+    """Counts given as (instant, viewers, messages), as they land."""
+    events = [
+        {
+            "kind": "viewer_snapshot",
+            "event_id": str(uuid5(NAMESPACE_URL, f"{stream_id}/{at}/{source}")),
+            "channel_id": channel_id,
+            "stream_id": stream_id,
+            "client_at": at,
+            "occurred_at": at,
+            "received_at": NOW,
+            "payload": json.dumps({"source": source, "viewers": viewers, "messages": messages}),
+        }
+        for at, viewers, messages in counts
+    ]
     return pa.Table.from_pylist(events, schema=LANDING_SCHEMA)
 
 
