@@ -134,12 +134,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 node_modules/.installed: package-lock.json package.json | $(VENV)/.installed
 	@if [ ! node_modules/.installed-dev -nt package-lock.json ]; then \
 		$(find_node); echo "Installing the locked browser code"; \
-		npm ci --omit=dev --no-audit --no-fund --loglevel=error >/dev/null; fi
+		npm ci --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null; fi
 	@touch $@
 
 node_modules/.installed-dev: package-lock.json package.json | $(VENV)/.installed
 	@$(find_node); echo "Installing the locked browser code and tools"; \
-	npm ci --no-audit --no-fund --loglevel=error >/dev/null
+	npm ci --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch node_modules/.installed $@
 
 .PHONY: browser

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
 
@@ -30,12 +30,10 @@ def offline(tmp_path: Path) -> Commands:
     return Commands(tmp_path / "data", "postgresql://nobody@127.0.0.1:1/nothing")
 
 
-def all_commands() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def all_commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with the words that call it."""
 
-    def below(
-        words: tuple[str, ...], command: click.Command
-    ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    def below(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         yield words, command
         for name, child in getattr(command, "commands", {}).items():
             yield from below((*words, name), child)

@@ -60,6 +60,7 @@ def test_all_of_it_comes_in_once(
         (run,) = vods.runs_and_segments(s, vod.id)
     assert (vod.stream_id, vod.width, vod.height) == (stream.id, 1280, 720)
     assert (vod.video_codec, vod.audio_codec) == ("h264", "aac")
+    assert stream.started_at is not None
     assert stream.started_at == datetime(2026, 2, 17, 18, tzinfo=UTC)
     assert first.film is not None
     into = timedelta(minutes=first.film.minutes_in)

@@ -46,6 +46,7 @@ def test_a_video_is_stored_and_entered_with_its_segments(
         (run,) = vods.runs_and_segments(s, report.vod_id)
         stream = streams.get(s, report.stream_id)
     assert (vod.title, vod.width, vod.height) == ("The evening", report.width, report.height)
+    assert vod.playlist_key is not None
     assert vod.playlist_key.endswith(f"{report.vod_id}/index.m3u8")
     named = {vod.poster_key, vod.mp4_key, vod.playlist_key, run.run.init_key}
     named |= {segment.key for segment in run.segments}
