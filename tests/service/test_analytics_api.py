@@ -337,3 +337,12 @@ def test_the_cache_of_answers_is_bounded(
     for n in (1, 2, 1, 3, 1, 2):
         answer(n)
     assert asked == [1, 2, 3, 2]
+
+
+def test_an_empty_range_of_a_channel_is_named_too(reading: Client, known: MadeVod) -> None:
+    answer = reading.get(
+        f"/api/analytics/channels/{known.channel_id}",
+        params={"from": "2026-01-05T16:28:00", "to": "2026-01-05T16:28:00Z"},
+    )
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "from")
+    assert "It is not before to." in answer.text
