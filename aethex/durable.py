@@ -71,7 +71,7 @@ class DurableFolder:
                 target.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return False
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             self._prune(target.parent)
         return True
 
@@ -96,7 +96,7 @@ class DurableFolder:
     def _prepare(self) -> None:
         """Make the folders, and sweep what killed writers left, once per object."""
         for folder in (self._reserved / "tmp", self._reserved / "locks"):
-            _make_folders(folder)
+            make_folders(folder)
         if self._is_swept:
             return
         stale_before = time.time() - _STALE_AFTER_SECONDS
@@ -119,14 +119,14 @@ class DurableFolder:
     def _move(self, temporary: Path, target: Path) -> None:
         while True:
             try:
-                _make_folders(target.parent)
+                make_folders(target.parent)
                 temporary.rename(target)
                 break
             except FileNotFoundError:
                 if not temporary.exists():
                     raise
                 # a delete of the last neighbour removed the folder meanwhile: make it again
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def _prune(self, folder: Path) -> None:
         while folder != self.root:
@@ -156,20 +156,21 @@ def _stat_or_none(path: Path) -> os.stat_result | None:
         return None
 
 
-def _make_folders(folder: Path) -> None:
+def make_folders(folder: Path) -> None:
     """mkdir -p whose new entries are durable too."""
     if folder.is_dir():
         return
-    _make_folders(folder.parent)
+    make_folders(folder.parent)
     try:
         folder.mkdir()
     except FileExistsError:  # made, and perhaps removed again, by another writer
         if folder.is_file():
             raise NotADirectoryError(f"{folder} is a file") from None
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was added to and removed from a folder survive a power cut."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:  # removed meanwhile: nothing left to make durable

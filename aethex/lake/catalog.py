@@ -149,7 +149,7 @@ def _open_rest(settings: Settings, properties: dict[str, str]) -> Catalog:
 def _file_properties(settings: Settings, store: Store) -> dict[str, str]:
     """How pyiceberg reaches the store's files."""
     if store.is_local:
-        return {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
+        return {"py-io-impl": "aethex.lake.file_io.DurableFileIO"}
     # pyarrow's S3 client reads this when it starts. Without it, it sends chunked parts without a
     # Content-Length, which R2 refuses.
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -275,3 +276,23 @@ def test_days_become_ranges_and_many_ranges_become_few() -> None:
     assert len(day_ranges(days, most=2)) == 2
     assert day_ranges(days, most=2)[0] == (first, first + timedelta(days=14))
     assert day_ranges([]) == []
+
+
+def test_every_file_of_a_commit_is_on_the_disk_before_the_catalog_names_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[str] = set()
+    sync = os.fsync
+
+    def syncing(descriptor: int) -> None:
+        synced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    land(lake, snapshots(range(5)))
+    monkeypatch.setattr(os, "fsync", syncing)
+    publish_all(lake)
+    folder = Path(lake.store.uri("lake/tables/viewer_snapshots"))
+    files = {str(path) for path in folder.rglob("*") if path.is_file()}
+    assert len([path for path in files if path.endswith(".parquet")]) == 1
+    assert files <= synced
+    assert {str(path) for path in folder.rglob("*") if path.is_dir()} <= synced
