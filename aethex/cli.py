@@ -1,7 +1,7 @@
 """The command `aethex`: one Typer application and the edge where errors become one line.
 
-What belongs here: which commands there are, and what a failure prints and returns. What does not: the
-commands themselves (aethex/commands), which import the heavy rooms only when they run.
+What belongs here: which commands there are, and what a failure prints and returns. What does not:
+the commands themselves (aethex/commands), which import the heavy rooms only when they run.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ _START_SECONDS = 20.0
 _READY_SECONDS = 300.0
 _STOP_SECONDS = 90.0
 _POLL_SECONDS = 0.15
+_STARTS_AT_MOST = 4  # of one program before all are ready
 _ASK_SECONDS = 3.0
 
 
@@ -41,7 +42,9 @@ class Parts:
         self._lock = lock
         self._daemon: subprocess.Popen[bytes] | None = None
         self._alive: int | None = None  # this end of the pipe says that we live
-        self._pids: set[int] = set()
+        self._pids: set[int] = set()  # of now: an old number may be anybody's by then
+        self._starts: dict[str, set[int]] = {}
+        self._has_been_ready = False
 
     def start_supervisor(self) -> None:
         """Start supervisord and return when it answers. Raises PartFailed."""
@@ -120,20 +123,28 @@ class Parts:
                         f"see {self.settings.log_dir}."
                     )
                 time.sleep(_POLL_SECONDS)
+        self._has_been_ready = True
 
     def refuse_failed(self) -> dict[str, ProgramState]:
-        """All states. Raises PartFailed when supervisord ended or a program was given up."""
+        """All states.
+
+        Raises PartFailed when supervisord ended, a program was given up, or, before all were ready,
+        one ended again and again (one that ends late is never given up by supervisord).
+        """
         if not self.is_alive():
             raise self._ended()
         try:
             states = self.control.states()
         except NotRunning:
             raise self._ended() from None
-        self._pids |= {state.pid for state in states.values() if state.pid}
-        for state in states.values():
-            if state.state == "FATAL":
-                log = self.settings.log_dir / f"{state.name}.log"
-                raise PartFailed(f"{state.name} does not start ({last_line(log)}): see {log}.")
+        self._pids = {state.pid for state in states.values() if state.pid}
+        for name, state in states.items():
+            if state.pid:
+                self._starts.setdefault(name, set()).add(state.pid)
+            is_looping = len(self._starts.get(name, ())) > _STARTS_AT_MOST
+            if state.state == "FATAL" or (is_looping and not self._has_been_ready):
+                log = self.settings.log_dir / f"{name}.log"
+                raise PartFailed(f"{name} does not start ({last_line(log)}): see {log}.")
         return states
 
     def _ended(self) -> PartFailed:
@@ -161,18 +172,19 @@ class Parts:
 
     def stop_at_once(self) -> None:
         """Skip what is still polite in a `stop` that is under way."""
-        for pid in self._pids:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGTERM)
+        self._signal_all(signal.SIGTERM)
 
     def _end_leftovers(self) -> None:
         """After a supervisord that was killed: its programs, found by the pids that it told."""
         if self._daemon is None or self._daemon.returncode == 0:
             return
+        self._signal_all(signal.SIGINT)
+        stop_supervised(self.settings)
+
+    def _signal_all(self, number: signal.Signals) -> None:
         for pid in self._pids:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGINT)
-        stop_supervised(self.settings)
+                os.kill(pid, number)
 
     def _is_ready(
         self, program: Program, states: dict[str, ProgramState], client: httpx.Client

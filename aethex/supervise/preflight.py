@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from aethex.postgres import database_url, wait_until_ready
+from aethex.postgres import database_url, prepare_embedded, wait_until_ready
 from aethex.settings import Settings
 from aethex.store import open_store
 from aethex.supervise.errors import CannotStart
@@ -25,12 +25,17 @@ _DATABASE_SECONDS = 5.0
 
 
 def check_all(settings: Settings, *, with_demo: bool) -> None:
-    """Raise CannotStart, DatabaseUnreachable or StoreError at the first thing in the way."""
+    """Raise CannotStart, StoreError or PostgresError at the first thing in the way.
+
+    The embedded database is made ready here, so that what hinders it is said at once.
+    """
     check_folders(settings, NEEDED_WITH_DEMO_BYTES if with_demo else NEEDED_BYTES)
     check_ports(settings)
-    if not settings.is_database_embedded:
-        wait_until_ready(database_url(settings), timeout_seconds=_DATABASE_SECONDS)
     open_store(settings).check()
+    if settings.is_database_embedded:
+        prepare_embedded(settings)  # the first time it makes the database, which takes a moment
+    else:
+        wait_until_ready(database_url(settings), timeout_seconds=_DATABASE_SECONDS)
 
 
 def check_ports(settings: Settings) -> None:

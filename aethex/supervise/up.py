@@ -41,7 +41,7 @@ def up(settings: Settings, console: Console, *, with_demo: bool) -> int:
     """Run the platform until it is told to stop. Returns the exit code: 0 when it was, or runs
     already.
 
-    Raises CannotStart, DatabaseUnreachable, StoreError (nothing was started), or PartFailed (all
+    Raises CannotStart, PostgresError, StoreError (nothing was started), or PartFailed (all
     was stopped).
     """
     lock = UpLock(settings)
@@ -58,9 +58,9 @@ def up(settings: Settings, console: Console, *, with_demo: bool) -> int:
                         "try again in a moment."
                     )
         stop_supervised(settings)  # the one of a run that was killed
-        with console.status("Checking ports, disk, database and store"):
+        with console.status("Checking ports, disk, store and database"):
             preflight.check_all(settings, with_demo=with_demo)
-        with _stop_signals():
+        with _stop_signals(console):
             return _run(settings, console, lock, with_demo=with_demo)
     finally:
         lock.close()
@@ -132,7 +132,10 @@ def _finish(parts: Parts, console: Console, demo: subprocess.Popen[bytes] | None
     signal.signal(signal.SIGINT, lambda *_: parts.stop_at_once())
     for other in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
-    with console.status("Stopping"):
+    status = console.status("Stopping")
+    with suppress(OSError):  # the terminal may be gone; that must not keep anything running
+        status.start()
+    try:
         if demo is not None and demo.poll() is None:
             demo.terminate()
             try:
@@ -140,16 +143,20 @@ def _finish(parts: Parts, console: Console, demo: subprocess.Popen[bytes] | None
             except subprocess.TimeoutExpired:
                 demo.kill()
         parts.stop()
-    with suppress(OSError):  # the terminal may be gone
-        console.print("Stopped.")
+    finally:
+        with suppress(OSError):
+            status.stop()
+            console.print("Stopped.")
 
 
 @contextmanager
-def _stop_signals() -> Iterator[None]:
+def _stop_signals(console: Console) -> Iterator[None]:
     """Inside, Ctrl-C, SIGTERM and a closed terminal raise _Stop once."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
+        del frame
+        if number == signal.SIGHUP:
+            console.quiet = True  # nobody reads any more, and writing fails
         for one in numbers:
             signal.signal(one, signal.SIG_IGN)
         raise _Stop
@@ -185,6 +192,8 @@ class _Board:
     def __enter__(self) -> _Board:
         if self._console.is_terminal:
             self._live.start()
+        else:
+            self._console.print("Starting")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -40,8 +40,8 @@ def taken_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_nothing_in_the_way(tmp_path: Path) -> None:
-    preflight.check_all(settings_of(tmp_path), with_demo=True)
+def test_nothing_in_the_way(tmp_path: Path, database_url: str) -> None:
+    preflight.check_all(settings_of(tmp_path, database_url=database_url), with_demo=True)
 
 
 def test_a_taken_port_names_who_has_it_and_the_setting(tmp_path: Path, taken_port: int) -> None:
