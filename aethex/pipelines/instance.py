@@ -22,11 +22,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-
-import dagster as dg
+from typing import TYPE_CHECKING
 
 from aethex.postgres import database_url, ensure_schemas, wait_until_ready
 from aethex.settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 SCHEMA = "dagster"
 MODULE = "aethex.pipelines.definitions"
@@ -66,12 +68,15 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
     The environment is changed while it is open: dagster.yaml reads the database's address there.
     """
+    # Not above: what only starts Dagster's processes would load it for nothing.
+    from dagster import DagsterInstance
+
     environment = instance_env(settings)
     wait_until_ready(database_url(settings, driver=""), timeout_seconds=5)
     before = {name: os.environ.get(name) for name in environment}
     os.environ.update(environment)
     try:
-        with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
             # connections are kept, as in the webserver: a refresh writes some hundred small rows
             instance.optimize_for_webserver(
                 statement_timeout=60_000, pool_recycle=3600, max_overflow=5
