@@ -1,18 +1,16 @@
-"""Bringing the marts up to date: what is due is computed, in order, and published as a build.
+"""Bringing the marts up to date without an orchestrator: what is due is computed, in order, and
+published.
 
-What belongs here: the order of the steps, and that one process at a time takes them. What does not:
-each step (`due`, `runner`, `builds`), publishing events and taking dim snapshots, which come
-before.
+What belongs here: the order of the steps, for scripts and tests. What does not: each step (`due`,
+`runner`, `builds`); publishing events and taking dim snapshots, which come before; turns, retries
+and history, which Dagster has (pipelines).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-
-import psycopg
 
 from aethex.lake.build_records import Build
 from aethex.lake.builds import BuildFailed, publish_build
@@ -20,9 +18,6 @@ from aethex.lake.core import Lake
 from aethex.lake.due import Due, due
 from aethex.lake.models import Model, Models, load_models
 from aethex.lake.runner import ModelResult, run_model
-from aethex.postgres import database_url, unreachable
-
-_REFRESH_LOCK = 0x0AE7_4EC5  # an advisory lock's number; any constant that nobody else takes
 
 Progress = Callable[[ModelResult], None]
 
@@ -39,20 +34,17 @@ class Refreshed:
 def refresh(
     lake: Lake, *, models: Models | None = None, progress: Progress | None = None
 ) -> Refreshed:
-    """Compute all that is due and publish it as a build. Nothing due: the build's watermark moves
-    on.
+    """Compute all that is due and publish it as a build. Nothing due: its watermark moves on.
 
-    One process at a time does this; a second waits, and then finds less to do. Raises ModelRunError
-    and BuildFailed; readers keep the old build, and the same stays due.
+    Several at once agree, but do the work more than once. Raises ModelRunError and BuildFailed;
+    readers keep the old build, and the same stays due.
     """
     known = models or load_models()
-    with _one_at_a_time(lake):
-        try:
-            return _refresh(lake, known, progress)
-        except BuildFailed:
-            # a model run by hand meanwhile may have moved one mart on and not yet the others:
-            # compute again
-            return _refresh(lake, known, progress)
+    try:
+        return _refresh(lake, known, progress)
+    except BuildFailed:
+        # another refresh, of a later window, may have moved one mart on and not yet the others
+        return _refresh(lake, known, progress)
 
 
 def run_due(
@@ -78,16 +70,3 @@ def _refresh(lake: Lake, models: Models, progress: Progress | None) -> Refreshed
 
 def _days_of(found: Due, model: Model) -> tuple[date, ...]:
     return found.stream_days if model.partition_column == "stream_day" else found.days
-
-
-@contextmanager
-def _one_at_a_time(lake: Lake) -> Generator[None]:
-    """Hold the lock of refreshes in the database; a process that dies gives it back."""
-    url = database_url(lake.settings, driver="")
-    try:
-        connection = psycopg.connect(url, autocommit=True)
-    except psycopg.OperationalError as error:
-        raise unreachable(url, error) from error
-    with connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (_REFRESH_LOCK,))
-        yield

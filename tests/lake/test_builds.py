@@ -139,7 +139,7 @@ def test_the_loser_of_a_swap_looks_again_and_leaves_no_record(
     assert len(list_builds(world.lake.store)) == 2
 
 
-def test_refreshes_at_once_take_turns_and_agree(world: World) -> None:
+def test_refreshes_at_once_agree_on_one_build(world: World) -> None:
     world.snapshot()
     made = at_once(3, lambda own: refresh.refresh(own).build.id, world.lake)
     assert len(set(made)) == 1

@@ -10,14 +10,14 @@ from tests.lake.marts import MINUTE, NOON, World, days
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-WEEK_END = NOON + 7 * DAY
+END = NOON + 4 * DAY
 
 
 @pytest.fixture
 def world(lake: Lake) -> World:
-    """A marathon of eight days, a short stream on its second day, and one still live; all built."""
+    """A marathon of five days, a short stream on its second day, and one still live; all built."""
     world = World(lake)
-    world.stream("st_long", NOON, WEEK_END)
+    world.stream("st_long", NOON, END)
     world.stream("st_short", NOON + DAY, NOON + DAY + HOUR, channel_id="ch_2")
     world.stream("st_live", NOON + 2 * DAY, None, channel_id="ch_3")
     for stream_id in ("st_long", "st_short", "st_live"):
@@ -53,10 +53,10 @@ def test_nothing_is_due_after_a_refresh(world: World) -> None:
 def test_a_sample_makes_its_stream_s_day_due_and_the_days_that_its_hold_can_reach(
     world: World,
 ) -> None:
-    world.count("st_long", NOON + 4 * DAY, [9])
+    world.count("st_long", NOON + 2 * DAY, [9])
     first, is_done = found(world)
     assert first.stream_days == days("2024-05-01")
-    assert first.days == days("2024-05-04", "2024-05-05", "2024-05-06")
+    assert first.days == days("2024-05-02", "2024-05-03", "2024-05-04")
     assert is_done
 
 
@@ -79,10 +79,10 @@ def test_a_new_sample_of_a_live_stream_reaches_back_to_its_last_one(world: World
 
 
 def test_an_end_that_moves_makes_the_days_between_due(world: World) -> None:
-    world.stream("st_long", NOON, WEEK_END - 2 * DAY)
+    world.stream("st_long", NOON, END - 2 * DAY)
     first, is_done = found(world)
     assert first.stream_days == days("2024-05-01")
-    assert first.days == days("2024-05-06", "2024-05-07", "2024-05-08")
+    assert first.days == days("2024-05-03", "2024-05-04", "2024-05-05")
     assert is_done
 
 
