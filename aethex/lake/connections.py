@@ -141,8 +141,10 @@ def _create_view(
 def _create_event_views(
     lake: Lake, con: duckdb.DuckDBPyConnection, build: Build | None
 ) -> list[str]:
-    """Views of the event tables as of the build; read in place, as they are large and rarely read
-    whole.
+    """Views of the event tables as of the build, or as they are now where that snapshot was
+    expired.
+
+    They are read in place, as they are large and rarely read whole.
     """
     allowed: list[str] = []
     for table in EVENT_TABLES.values():

@@ -14,6 +14,8 @@ from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Column, Table
 from aethex.settings import PROJECT_DIR
 
 METRICS_PATH = PROJECT_DIR / "docs" / "metrics.md"
+_MARTS_INTRO = """Each is a folder under `aethex/assets/models/`. A build holds them all as of one moment,
+after every check below has passed."""
 MARKER = "<!-- Below is generated: python -m aethex.lake.docs -->"
 
 
@@ -30,20 +32,13 @@ def current_text() -> str:
 
 def render_tables() -> str:
     """Marts, dims and events as Markdown."""
-    parts = ["## Marts", _marts_intro()]
+    parts = ["## Marts", _MARTS_INTRO]
     parts += [_model(model) for model in load_models()]
     parts += ["## Dimensions", "The library's rows as the models and readers see them."]
     parts += [_table(table) for table in DIM_TABLES.values()]
     parts += ["## Events"]
     parts += [_table(table) for table in EVENT_TABLES.values()]
     return "\n\n".join(parts) + "\n"
-
-
-def _marts_intro() -> str:
-    return (
-        "Each is a folder under `aethex/assets/models/`. A build holds them all as of one moment, after "
-        "every check below has passed."
-    )
 
 
 def _model(model: Model) -> str:
