@@ -14,8 +14,10 @@ from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Column, Table
 from aethex.settings import PROJECT_DIR
 
 METRICS_PATH = PROJECT_DIR / "docs" / "metrics.md"
-_MARTS_INTRO = """Each is a folder under `aethex/assets/models/`. A build holds them all as of one moment,
-after every check below has passed."""
+_MARTS_INTRO = (
+    "Each is a folder under `aethex/assets/models/`. A build holds them all as of one moment,\n"
+    "after every check below has passed."
+)
 MARKER = "<!-- Below is generated: python -m aethex.lake.docs -->"
 
 
