@@ -12,15 +12,15 @@ import os
 import sys
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 
 from aethex.settings import PROJECT_DIR, Settings, get_settings
 
 APP_PATH = Path(__file__).with_name("app.py")
 
-# What the first page needs and takes long to import. Not the pages themselves: they make caches,
+# Imported before anybody is served: each visitor is a thread, and pyiceberg, whose modules import
+# each other, cannot be imported by two threads at once. Not the pages themselves: they make caches,
 # and those want the server to be there.
-_HEAVY = ("pandas", "altair", "polars", "aethex.lake.connections", "aethex.lake.analytics")
+_IMPORTED_FIRST = ("pandas", "altair", "polars", "aethex.lake.connections", "aethex.lake.analytics")
 
 
 def command(settings: Settings, *extra: str) -> list[str]:
@@ -45,18 +45,13 @@ def main() -> None:
     """Serve until a signal ends it. Arguments given by hand win over the settings."""
     from streamlit.web import cli
 
-    # the server answers at once, and the first visitor does not wait for imports
-    Thread(target=_preload, name="preload", daemon=True).start()
+    for name in _IMPORTED_FIRST:
+        import_module(name)
     settings = get_settings()
     given = sys.argv[1:]
     known = [f"--server.address={settings.host}", f"--server.port={settings.dashboards_port}"]
     missing = [flag for flag in known if not any(g.startswith(flag.split("=")[0]) for g in given)]
     cli.main(["run", str(APP_PATH), *missing, *given], prog_name="streamlit")
-
-
-def _preload() -> None:
-    for name in _HEAVY:
-        import_module(name)
 
 
 if __name__ == "__main__":

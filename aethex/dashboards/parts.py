@@ -69,8 +69,12 @@ def head(
     *,
     pill: tuple[str, str] | None = None,
     link: tuple[str, str] | None = None,
+    under: str = "",
 ) -> None:
-    """The page's head: title, a pill beside it as (text, class), a line and a (text, address)."""
+    """The page's head: title, a pill beside it as (text, class), a line with a (text, address).
+
+    under: what stands below, as markup.
+    """
     badge = f' <span class="ax-pill {pill[1]}">{escape(pill[0])}</span>' if pill else ""
     anchor = (
         f' · <a href="{escape(link[1])}" target="_blank" rel="noopener">{escape(link[0])}</a>'
@@ -79,7 +83,7 @@ def head(
     )
     st.html(
         f'<header class="ax-head"><h1>{escape(title)}{badge}</h1>'
-        f"<p>{escape(line)}{anchor}</p></header>"
+        f"<p>{escape(line)}{anchor}</p>{under}</header>"
     )
 
 
@@ -108,11 +112,11 @@ def small(text: str) -> None:
     st.html(f'<p class="ax-fresh">{escape(text)}</p>')
 
 
-def freshness(text: str, data_until: datetime | None, build_id: str) -> None:
-    """After `text`: how new the numbers are and their build (its whole id on hover)."""
+def freshness(data_until: datetime | None, build_id: str, text: str = "") -> str:
+    """After `text`: how new the numbers are and their build (its whole id on hover), as markup."""
     until = wording.moment(data_until, zone=True) if data_until else "nothing yet"
     before = f"{escape(text)} · " if text else ""
-    st.html(
+    return (
         f'<p class="ax-fresh">{before}data to {escape(until)} '
         f'(<span title="{escape(build_id)}">build …{escape(build_id[-8:])}</span>)</p>'
     )

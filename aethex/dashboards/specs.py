@@ -89,6 +89,7 @@ def count_y(field_name: str, panel: tuple[int, int], largest: float, ticks: int)
     return alt.Y(
         field_name,
         type="quantitative",
+        stack=None,  # areas broken by a gap are one area: stacked they would lean into it
         scale=alt.Scale(domain=[0, max(largest, 1)], range=[panel[1], panel[0]], nice=False),
         axis=alt.Axis(
             labelExpr=_COUNT_LABELS,

@@ -121,7 +121,7 @@ def failure(what: str, safe: str, remedy: str) -> None:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turn errors of reading into states; others are left to Streamlit."""
+    """Turn errors into states. (Streamlit's own reruns and stops are no Exceptions and pass.)"""
     try:
         yield
     except NotInBuild as error:
@@ -140,6 +140,17 @@ def guarded() -> Iterator[None]:
             "Builds are immutable and kept: none of the numbers are lost, and nothing was written.",
             "Try again. If it stays, `aethex pipeline refresh` publishes a fresh build.",
         )
+    except Exception:
+        _LOG.exception("a page cannot be drawn")
+        _unforeseen()
+
+
+def _unforeseen() -> None:
+    failure(
+        "This part of the page could not be drawn. The cause is in the dashboards' log.",
+        "Everything: the dashboards only read, and no number was changed.",
+        "Try again. If it stays, tell whoever runs the platform what you were looking at.",
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -144,6 +144,19 @@ def test_the_specification_is_valid_vega_lite_and_its_rows_travel_apart(mode: An
     assert all(len(frame) <= len(points) + 4 for frame in rows.values())
 
 
+def test_the_stretches_of_an_area_are_not_stacked_into_the_gap_between_them() -> None:
+    spec = charts.stream_chart(view(chart(counted(*range(10), *range(30, 60)))), "light")
+    areas = [layer for layer in all_layers(spec) if layer["mark"].get("type") == "area"]
+    assert len(areas) == 2
+    assert [area["encoding"]["y"]["stack"] for area in areas] == [None, None]
+
+
+def all_layers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    if "layer" not in spec:
+        return [spec]
+    return [found for layer in spec["layer"] for found in all_layers(layer)]
+
+
 def all_data(spec: Any) -> list[dict[str, Any]]:
     if isinstance(spec, list):
         return [found for item in spec for found in all_data(item)]

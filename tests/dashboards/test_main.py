@@ -21,7 +21,7 @@ def test_the_server_listens_where_the_settings_say() -> None:
 
 
 def test_what_is_imported_ahead_exists() -> None:
-    assert [name for name in server._HEAVY if find_spec(name) is None] == []
+    assert [name for name in server._IMPORTED_FIRST if find_spec(name) is None] == []
 
 
 def test_the_theme_lies_where_streamlit_looks_for_it() -> None:

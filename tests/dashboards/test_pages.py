@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from aethex.settings import Settings
@@ -264,6 +265,19 @@ def test_a_build_whose_files_are_gone_is_an_error_not_a_zero(
     app = open_page(world.settings.model_copy(update={"data_dir": copy}))
     assert "The numbers cannot be read right now" in text(app)
     assert not tiles(app)
+
+
+def test_what_nobody_foresaw_is_said_plainly_and_the_rest_of_the_page_stands(
+    world: World, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("aethex.dashboards.charts.stream_chart", broken)
+    app = open_page(world.settings, stream=world.stream_ids["Monday night"])
+    assert tiles(app)["Peak viewers"][0] == "1,000"
+    assert "This part of the page could not be drawn" in text(app)
+    assert "secret detail" not in text(app)
 
 
 def test_newer_data_is_announced(world: World, open_page: OpenPage) -> None:

@@ -145,7 +145,7 @@ def _numbers(channel: ChannelListItem, period: Period, shown: queries.Shown) -> 
         if before and before.streams and period.before
         else ""
     )
-    parts.freshness(wording.days(*span) + compared, shown.data_until, shown.build_id)
+    st.html(parts.freshness(shown.data_until, shown.build_id, wording.days(*span) + compared))
     streams = queries.channel_streams(channel.channel_id, shown.build_id, *span)
     if not streams:
         states.state(

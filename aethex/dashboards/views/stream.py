@@ -59,8 +59,12 @@ def _heading(channel: ChannelListItem, stream: StreamSummary, shown: queries.Sho
             when = f"{wording.span(stream.started_at, stream.ended_at)} UTC"
         about = [when, stream.category_name]
         pill = None if stream.is_final else ("live", "live")
-        parts.head(stream.title, " · ".join(part for part in about if part), pill=pill)
-        parts.freshness("", shown.data_until, shown.build_id)
+        parts.head(
+            stream.title,
+            " · ".join(part for part in about if part),
+            pill=pill,
+            under=parts.freshness(shown.data_until, shown.build_id),
+        )
 
 
 def _choose_stream(channel: ChannelListItem, stream: StreamSummary, shown: queries.Shown) -> None:
@@ -80,7 +84,7 @@ def _choose_stream(channel: ChannelListItem, stream: StreamSummary, shown: queri
         list(streams),
         key=key,
         on_change=change,
-        format_func=lambda name: f"{streams[name].title} · {wording.day(streams[name].started_at)}",
+        format_func=lambda name: f"{wording.day(streams[name].started_at)} · {streams[name].title}",
     )
 
 
@@ -129,6 +133,7 @@ def _coverage_note(stream: StreamSummary) -> str:
 
 
 @st.fragment
+@states.guarded()  # its reruns do not pass through the frame
 def _audience(
     channel: ChannelListItem, stream: StreamSummary, ended_at: datetime, shown: queries.Shown
 ) -> None:
