@@ -49,7 +49,7 @@ def load(settings: Settings, missing: list[Missing], progress: Progress) -> None
             _make_channels(settings)
             films = [
                 pool.submit(_add_film, settings, entry, folder, has_numbers, renders, progress)
-                for entry in missing
+                for entry in sorted(missing, key=lambda entry: entry.started_at)
                 if entry.needs_film
             ]
             # The numbers come first: they are quick, and streams then have their bounds.
