@@ -31,6 +31,8 @@ from aethex.settings import Settings, get_settings
 from aethex.store import Store
 
 MEMORY_LIMIT = "1GB"
+HELD_ROWS = 50_000
+"""Tables of at most so many rows are read once, when a build is opened (schema `held`)."""
 
 
 def connect(
@@ -114,6 +116,7 @@ def _create_build_views(
     pin, paths = cache.pin(files)
     local = dict(zip([file.key for file in files], paths, strict=True))
     declared = {**load_models().tables, **DIM_TABLES}
+    con.execute("CREATE SCHEMA held")
     for name, table in tables.items():
         _create_view(
             con, declared.get(name), name, table, [local[file.key] for file in table.files]
@@ -135,6 +138,10 @@ def _create_view(
     free = max(table.field_ids.values(), default=0) + 1
     ids = {**table.field_ids, **{column.name: free + n for n, column in enumerate(added)}}
     create_view(con, shape, ids, [str(path) for path in files])
+    if files and table.rows <= HELD_ROWS:
+        # a file per day: opening them for every question would cost more than the question
+        con.execute(f"CREATE TABLE held.{name} AS FROM {name}")
+        con.execute(f"CREATE OR REPLACE VIEW {name} AS FROM held.{name}")
     describe_view(con, shape)
 
 

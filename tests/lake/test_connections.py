@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from aethex import lake as lake_package
-from aethex.lake import Lake
+from aethex.lake import Lake, connections
 from aethex.lake.build_records import UnknownBuild, current_build
 from aethex.lake.connections import connect, open_build
 from aethex.lake.models import load_models
@@ -63,7 +63,8 @@ def test_a_build_stays_what_it_was(world: World, settings: Settings) -> None:
 def test_columns_say_what_they_mean(world: World, settings: Settings) -> None:
     con = open_build(world.lake, settings)
     rows = con.execute(
-        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE schema_name = 'main' AND NOT internal"
     ).fetchall()
     assert rows
     assert [row for row in rows if not row[2]] == []
@@ -129,3 +130,16 @@ def test_on_r2_models_run_and_a_build_is_read_through_the_cache(r2_settings: Set
         assert all(path.exists() for path in cached)
         del con
         gc.collect()
+
+
+def test_a_table_too_large_to_hold_is_read_from_its_files(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = open_build(world.lake, settings)
+    monkeypatch.setattr(connections, "HELD_ROWS", 0)
+    streamed = open_build(world.lake, settings)
+    question = "SELECT * FROM stream_samples ORDER BY stream_id, sampled_at"
+    assert held.execute(question).fetchall() == streamed.execute(question).fetchall()
+    tables = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'held'"
+    assert held.execute(tables).fetchone() == (6,)  # four marts with rows, streams and channels
+    assert streamed.execute(tables).fetchone() == (0,)
