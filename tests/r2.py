@@ -146,6 +146,7 @@ def _environment(home: Path, node_dir: Path) -> dict[str, str]:
     return {
         "PATH": f"{node_dir}:{os.environ.get('PATH', '')}",
         "HOME": str(home),
+        "TMPDIR": str(home),  # a killed server leaves its temporary folder behind
         "XDG_CONFIG_HOME": str(home / "config"),
         "CI": "1",
         "WRANGLER_SEND_METRICS": "false",
