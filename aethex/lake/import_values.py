@@ -92,9 +92,10 @@ def moment_sql(column: str, arrow_type: pa.DataType) -> str:
         r"'^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})', '\1-\2-\3T\4:\5:\6'), "
         r"'([T ]\d{2}:\d{2})(Z|[+-]\d{2}(:?\d{2})?)$', '\1:00\2')"
     )
+    # the usual spelling first; no number is one. In microseconds, a zone costs no calendar.
     return (
-        f"CASE WHEN {number} IS NOT NULL THEN {_epoch_sql(number)} ELSE coalesce("
-        f"TRY_CAST({text} AS TIMESTAMPTZ), TRY_CAST({repaired} AS TIMESTAMPTZ))::TIMESTAMP END"
+        f"coalesce(make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMPTZ))), "
+        f"{_epoch_sql(number)}, make_timestamp(epoch_us(TRY_CAST({repaired} AS TIMESTAMPTZ))))"
     )
 
 

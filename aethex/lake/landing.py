@@ -19,6 +19,7 @@ from ulid import ULID
 
 from aethex.lake.core import Lake, open_duckdb, utc_now
 from aethex.lake.tables import EVENT_TABLES, payload_columns, payload_struct
+from aethex.store import NotFound
 
 if TYPE_CHECKING:
     from aethex.store import Store
@@ -65,8 +66,26 @@ def landing_key(at: datetime, ulid: ULID) -> str:
     return f"{PREFIX}{at:%Y/%m/%d/%H}/{ulid}.parquet"
 
 
+class LandingObjectError(Exception):
+    """An object under landing/ is none that was landed. The message names it."""
+
+
 def count_rows(store: Store, key: str, size_bytes: int) -> int:
-    """Rows of a landed object, from its Parquet footer alone. Raises NotFound when it is gone."""
+    """Rows of a landed object, from its Parquet footer alone.
+
+    Raises NotFound when it is gone, LandingObjectError when it is no Parquet file.
+    """
+    try:
+        return _rows_in_footer(store, key, size_bytes)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise NotFound(f"There is no {key} in {store.url}.") from error
+        raise LandingObjectError(
+            f"{key} in {store.url} is no Parquet file, so nothing can be published: remove it"
+        ) from error
+
+
+def _rows_in_footer(store: Store, key: str, size_bytes: int) -> int:
     if path := store.local_path(key):
         return pq.read_metadata(path).num_rows
     tail = store.get_range(key, max(0, size_bytes - FOOTER_GUESS_BYTES), size_bytes)

@@ -13,6 +13,7 @@ marker, or replaces equal rows by equal rows.
 
 from __future__ import annotations
 
+import gc
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -89,6 +90,7 @@ def publish(lake: Lake, *, progress: Progress | None = None) -> list[PublishedWi
     published: list[PublishedWindow] = []
     while window := next_window(lake):
         published.append(publish_window(lake, window, progress=progress))
+        _give_memory_back()
     return published
 
 
@@ -323,6 +325,12 @@ def _marker(
         tables=counts,
         days=days,
     )
+
+
+def _give_memory_back() -> None:
+    """Without this each window of a long backlog leaves some hundred MB with the allocators."""
+    gc.collect()  # pyiceberg's transactions are cycles that hold a window's rows
+    pa.default_memory_pool().release_unused()
 
 
 def _tell_nobody(step: PublishStep) -> None:

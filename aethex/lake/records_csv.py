@@ -33,6 +33,8 @@ from aethex.lake.records import (
 SEPARATORS = (",", ";", "\t", "|")
 _LINES_IN_QUOTES = 100
 _NEWLINE = ord("\n")
+_IS_BLANK = np.zeros(256, np.bool_)
+_IS_BLANK[[_NEWLINE, ord(" ")]] = True
 
 
 class CsvFile:
@@ -141,7 +143,7 @@ def _read_plain(
     starts = np.concatenate(([0], ends[:-1] + 1))
     found = np.searchsorted(np.flatnonzero(raw == ord(separator)), np.append(starts, len(raw)))
     fields = np.diff(found) + 1
-    is_blank = _blank_lines(block, starts, ends)
+    is_blank = ~np.logical_or.reduceat(~_IS_BLANK[raw], starts)
     is_good = (fields == width) & ~is_blank
     broken = [
         Broken(
@@ -156,17 +158,6 @@ def _read_plain(
         block = b"".join(lines)
     places = np.flatnonzero(is_good) + first_line
     return RawBatch(_parse_plain(block, separator, width, indices, places), broken, bytes_read)
-
-
-def _blank_lines(
-    block: bytes, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    is_blank = ends == starts
-    for index in np.flatnonzero((ends - starts < 100) & ~is_blank).tolist():
-        # spaces alone; a line of separators has fields, empty ones
-        if block[starts[index]] == ord(" ") and not block[starts[index] : ends[index]].strip():
-            is_blank[index] = True
-    return is_blank
 
 
 def _parse_plain(

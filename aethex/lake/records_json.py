@@ -39,6 +39,8 @@ _QUOTE, _COMMA, _NEWLINE, _BRACKET, _SPACE = (ord(char) for char in '",\n] ')
 _STEP = np.zeros(256, np.int8)
 _STEP[[ord("["), ord("{")]] = 1
 _STEP[[ord("]"), ord("}")]] = -1
+_IS_BLANK = np.zeros(256, np.bool_)
+_IS_BLANK[[ord(char) for char in " \t\r\n"]] = True
 _IS_TOKEN = np.zeros(256, np.bool_)
 _IS_TOKEN[[ord(char) for char in '"[]{},\n']] = True
 
@@ -222,13 +224,9 @@ def _without_blanks(cut: Cut, first_place: int) -> tuple[Offsets, Any]:
         count, pa.py_buffer(cut.offsets), pa.py_buffer(cut.data)
     )
     places = np.arange(first_place, first_place + count, dtype=np.int64)
-    short = np.flatnonzero(np.diff(cut.offsets) < 100)
-    blank = [i for i in short.tolist() if not cut.data[cut.offsets[i] : cut.offsets[i + 1]].strip()]
-    if not blank:
-        return places, texts
-    keep = np.ones(count, np.bool_)
-    keep[blank] = False
-    return places[keep], texts.filter(pa.array(keep))
+    raw = np.frombuffer(cut.data, np.uint8)
+    keep = np.logical_or.reduceat(~_IS_BLANK[raw], cut.offsets[:-1])
+    return (places, texts) if keep.all() else (places[keep], texts.filter(pa.array(keep)))
 
 
 # --- taking fields out of records -----------------------------------------------------------------

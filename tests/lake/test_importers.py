@@ -242,6 +242,16 @@ def test_event_ids_are_the_uuids_of_stream_instant_and_source(lake: Lake, tmp_pa
     assert len(found) == 500
 
 
+@pytest.mark.r2
+def test_importing_again_on_r2_brings_nothing(r2_settings: Settings, tmp_path: Path) -> None:
+    path = write(tmp_path, "csv", minutes(500))
+    with Lake.open(r2_settings) as lake:
+        assert bring(lake, path).imported == 500
+        publish(lake)
+        assert bring(lake, path).already_present == 500
+        assert publish(lake) == []
+
+
 # --- killed and repeated ------------------------------------------------------------------------
 
 

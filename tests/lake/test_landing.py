@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from aethex.lake import Lake
-from aethex.lake.landing import LANDING_SCHEMA, count_rows, land
+from aethex.lake.landing import LANDING_SCHEMA, LandingObjectError, count_rows, land
 from aethex.settings import Settings
+from aethex.store import NotFound
 from tests.lake.events import landed, snapshot, snapshots
 
 
@@ -67,6 +68,14 @@ def test_a_missing_required_value_does_not_land(lake: Lake) -> None:
 def test_row_counts_come_from_the_footer(lake: Lake) -> None:
     info = lake.store.head(land(lake, snapshots(range(1234))))
     assert count_rows(lake.store, info.key, info.size_bytes) == 1234
+
+
+def test_an_object_that_is_no_parquet_file_is_named(lake: Lake) -> None:
+    info = lake.store.put("landing/2026/01/01/00/foreign.parquet", b"hello")
+    with pytest.raises(LandingObjectError, match=r"foreign\.parquet .* remove it"):
+        count_rows(lake.store, info.key, info.size_bytes)
+    with pytest.raises(NotFound):
+        count_rows(lake.store, "landing/2026/01/01/00/gone.parquet", 100)
 
 
 @pytest.mark.r2

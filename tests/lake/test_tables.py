@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow as pa
 import pytest
 from pyiceberg.types import LongType
@@ -16,6 +18,8 @@ from aethex.lake.tables import (
     Table,
     payload_columns,
 )
+from aethex.postgres import DatabaseUnreachable
+from aethex.settings import Settings
 
 ALL_TABLES = [*EVENT_TABLES.values(), *DIM_TABLES.values()]
 
@@ -93,6 +97,22 @@ def test_a_column_that_changed_its_type_is_refused(lake: Lake) -> None:
     ensure_table(lake.catalog, Table("fixed", "F.", (Column("a", "string", doc="A."),)))
     with pytest.raises(ValueError, match="column a is string in the lake and long"):
         ensure_table(lake.catalog, Table("fixed", "F.", (Column("a", "long", doc="A."),)))
+
+
+def test_processes_that_start_at_once_make_one_catalog(settings: Settings) -> None:
+    def start(_: int) -> str:
+        with Lake.open(settings) as lake:
+            return str(lake.table(VIEWER_SNAPSHOTS).metadata.table_uuid)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(start, range(6)))) == 1
+
+
+def test_a_database_that_does_not_answer_is_named(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"database_url": "postgresql://me:secret@127.0.0.1:1/x"})
+    with pytest.raises(DatabaseUnreachable, match=r"127\.0\.0\.1:1/x") as raised:
+        _ = Lake.open(wrong).catalog
+    assert "secret" not in str(raised.value)
 
 
 def test_the_catalog_lives_in_its_own_schema_and_opens_twice(lake: Lake) -> None:
