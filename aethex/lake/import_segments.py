@@ -20,7 +20,7 @@ from aethex.lake.import_values import (
     moment_sql,
     parse_duration,
 )
-from aethex.lake.records import ImportFileError, RawBatch
+from aethex.lake.records import ImportFileError, RawBatch, RecordFile
 
 NAME_FIELDS = ("name", "title")
 CATEGORY_FIELDS = ("category",)
@@ -80,16 +80,8 @@ def read_segments(
     file = open_records(path)
     if not file.fields:
         raise ImportFileError(path, "has no record with fields: there is nothing to import")
-    fields = {
-        "name": require_field(file, "the name", name_field, NAME_FIELDS, "--name-field"),
-        "category": choose_field(
-            file, "the category", category_field, CATEGORY_FIELDS, "--category-field"
-        ),
-        "start": require_field(file, "the start", start_field, START_FIELDS, "--start-field"),
-        "duration": require_field(
-            file, "the duration", duration_field, DURATION_FIELDS, "--duration-field"
-        ),
-    }
+    given = (name_field, category_field, start_field, duration_field)
+    fields = _choose_fields(file, *given)
     tally = Tally(file.place_word)
     rows: list[SegmentRow] = []
     rows_read = 0
@@ -109,6 +101,25 @@ def read_segments(
         duplicates=len(rows) - len(distinct),
         rejected=tally.by_reason,
     )
+
+
+def _choose_fields(
+    file: RecordFile,
+    name_field: str | None,
+    category_field: str | None,
+    start_field: str | None,
+    duration_field: str | None,
+) -> dict[str, str | None]:
+    return {
+        "name": require_field(file, "the name", name_field, NAME_FIELDS, "--name-field"),
+        "category": choose_field(
+            file, "the category", category_field, CATEGORY_FIELDS, "--category-field"
+        ),
+        "start": require_field(file, "the start", start_field, START_FIELDS, "--start-field"),
+        "duration": require_field(
+            file, "the duration", duration_field, DURATION_FIELDS, "--duration-field"
+        ),
+    }
 
 
 def _segments(batch: RawBatch, tally: Tally) -> list[SegmentRow]:
