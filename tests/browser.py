@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
@@ -42,13 +42,18 @@ class Complaints(list[str]):
         """Collect from now on."""
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.append(f"exception: {error}"))
-        page.on("requestfailed", lambda request: self.append(f"failed: {request.url}"))
+        page.on("requestfailed", self._fail)
         page.on(
             "response",
             lambda answer: (
                 self.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
             ),
         )
+
+    def _fail(self, request: Request) -> None:
+        # a player gives up loading a segment when somebody seeks away from it
+        if not (request.failure == "net::ERR_ABORTED" and "/media/" in request.url):
+            self.append(f"failed: {request.url} ({request.failure})")
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -89,6 +89,9 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenPage]:
         app.query_params.update(query)
         return app.run()
 
+    # the tester makes the page `__main__`, which a process started by a later test would run again;
+    # a click runs the page anew, so this is undone when the test is over
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     yield open_page
     st.cache_data.clear()
     st.cache_resource.clear()
