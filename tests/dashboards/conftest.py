@@ -51,14 +51,6 @@ def older_stream() -> MadeStream:
     return MadeStream("February warm-up", [(begin + n * MINUTE, 50, None) for n in range(60)])
 
 
-@pytest.fixture(autouse=True)
-def main_module_stays() -> Iterator[None]:
-    """Streamlit puts a page in the place of `__main__`; children that others start would run it."""
-    main = sys.modules["__main__"]
-    yield
-    sys.modules["__main__"] = main
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresForTests) -> World:
     """`@racer` with two streams and one that nobody measured; `@newcomer` without any."""
