@@ -89,7 +89,7 @@ CHANNELS = (
                 raids=((88, 340),),
                 film=Film(
                     "runner",
-                    56,
+                    44,
                     "Cloud Runner: the clean island section",
                     "Every coin of the first islands without losing speed.",
                     71.5,
@@ -108,7 +108,7 @@ CHANNELS = (
                 ),
                 film=Film(
                     "racer",
-                    50,
+                    42,
                     "Coastal Sprint: one lap on the palm road",
                     "The lap that took four tenths off the best time.",
                     63.0,
@@ -163,7 +163,7 @@ CHANNELS = (
                 chattiness=0.018,
                 film=Film(
                     "neon",
-                    50,
+                    42,
                     "Neon Drive: into the sun",
                     "A minute of the night set: 120 beats a minute and an endless grid.",
                     68.0,
@@ -182,7 +182,7 @@ CHANNELS = (
                 chattiness=0.012,
                 film=Film(
                     "city",
-                    48,
+                    40,
                     "Rain over Line 9: the late train",
                     "Rain on the elevated line, with lo-fi chords.",
                     95.0,
@@ -203,7 +203,7 @@ CHANNELS = (
                 chattiness=0.02,
                 film=Film(
                     "aurora",
-                    44,
+                    40,
                     "Northern Window: storm peak",
                     "The strongest minute of the night over the lake.",
                     131.0,
@@ -255,7 +255,7 @@ CHANNELS = (
                 chattiness=0.06,
                 film=Film(
                     "space",
-                    48,
+                    40,
                     "Long Way to Kepler: past the rings",
                     "The approach to the ringed giant, seen from the cockpit.",
                     58.0,
