@@ -137,11 +137,6 @@ def _check_specs(model: Model) -> Iterator[dg.AssetCheckSpec]:
             yield spec(check.name, description=check.description)
 
 
-def _failed_check(model: Model, error: ModelRunError) -> str:
-    names = [check.name for check in model.checks if f"check {check.name} failed" in str(error)]
-    return names[0] if names else DECLARED_CHECK
-
-
 def _check_results(
     model: Model, days: int, error: ModelRunError | None
 ) -> Iterator[dg.AssetCheckResult]:
@@ -156,7 +151,7 @@ def _check_results(
                 passed=True,
                 metadata={"days checked": days},
             )
-        elif spec.name == _failed_check(model, error):
+        elif spec.name == (error.check.name if error.check else DECLARED_CHECK):
             yield dg.AssetCheckResult(
                 check_name=spec.name,
                 passed=False,

@@ -93,7 +93,7 @@ def _check_spec(model: Model, check: Check) -> dg.AssetCheckSpec:
 def _check_results(models: Models, error: BuildFailed | None) -> Iterator[dg.AssetCheckResult]:
     """All checks of the build; after an error only the one that failed, if it was a check."""
     for model, check in _build_checks(models):
-        is_failed = error is not None and f"check {check.name} failed" in str(error)
+        is_failed = error is not None and error.check is check
         if error is None or is_failed:
             yield dg.AssetCheckResult(
                 check_name=_check_name(model, check),

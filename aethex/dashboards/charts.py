@@ -17,10 +17,11 @@ from typing import Any
 import altair as alt
 
 from aethex.dashboards import specs, wording
-from aethex.dashboards.gaps import HOLD, Gap
+from aethex.dashboards.gaps import Gap
 from aethex.dashboards.specs import Datasets, epoch_ms
 from aethex.dashboards.theme import PALETTES, Mode, Palette
 from aethex.lake.analytics import ChartPoint, SegmentSummary, ViewersChart
+from aethex.lake.answers import SAMPLE_HOLD
 
 # Panels as (top, bottom) in pixels of the view; without chat, or without segments, those below are
 # left out.
@@ -73,7 +74,7 @@ def point_rows(chart: ViewersChart, segments: Sequence[SegmentSummary]) -> list[
     """The chart's points with their tooltip's texts; `run` numbers unbroken stretches of chat."""
     rows: list[dict[str, Any]] = []
     interval = _interval_seconds(chart)
-    longest = HOLD + timedelta(seconds=2 * (chart.bucket_seconds or 0))
+    longest = SAMPLE_HOLD + timedelta(seconds=2 * (chart.bucket_seconds or 0))
     run = 0
     for before, point in zip([None, *chart.points], chart.points, strict=False):
         if before is not None and point.at - before.at > longest:
@@ -182,7 +183,7 @@ def viewer_rows(view: StreamView) -> list[dict[str, Any]]:
         if between and following:
             rows.append(_line_row(between[-1].to_at, following.viewers, run))
         if following is None and not between:
-            rows.append(_line_row(min(until, point.at + HOLD), point.viewers, run))
+            rows.append(_line_row(min(until, point.at + SAMPLE_HOLD), point.viewers, run))
     return rows
 
 

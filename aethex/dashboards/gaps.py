@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-HOLD = timedelta(seconds=150)
-"""A sample holds until the next one, but for this long at most (docs/metrics.md)."""
+from aethex.lake.answers import SAMPLE_HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def gaps_between(from_at: datetime, to_at: datetime, measured: Iterable[datetime
     for at in measured:
         if at > covered_until:
             found.append(Gap(covered_until, min(at, to_at)))
-        covered_until = max(covered_until, at + HOLD)
+        covered_until = max(covered_until, at + SAMPLE_HOLD)
     if covered_until < to_at:
         found.append(Gap(covered_until, to_at))
     return found

@@ -10,7 +10,11 @@ means "not measured", never zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+
+SAMPLE_HOLD = timedelta(seconds=150)
+"""A sample holds until the next one, but for this long at most (docs/metrics.md). The models' SQL
+says the same; tests hold both to one reference."""
 
 
 class NotInBuild(LookupError):

@@ -34,7 +34,7 @@ from aethex.lake.build_records import (
 )
 from aethex.lake.core import Lake, utc_now
 from aethex.lake.due import Due, due
-from aethex.lake.models import DUE_TABLES, Models, load_models
+from aethex.lake.models import DUE_TABLES, Check, Models, load_models
 from aethex.lake.runner import ModelRunError, require_none
 from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Table
 from aethex.lake.views import create_view, field_ids
@@ -61,7 +61,13 @@ SWAP_ATTEMPTS = 30
 class BuildFailed(RuntimeError):
     """A build was not published: a check found something, or others kept winning. Readers keep the
     old one.
+
+    check: the check that failed, where it was one.
     """
+
+    def __init__(self, message: str, check: Check | None = None) -> None:
+        super().__init__(message)
+        self.check = check
 
 
 @dataclass(frozen=True)
@@ -216,7 +222,7 @@ def _check(lake: Lake, tables: dict[str, BuildTable], done: Due, models: Models)
                     try:
                         require_none(con, model.name, check)
                     except ModelRunError as error:
-                        raise BuildFailed(str(error)) from error
+                        raise BuildFailed(str(error), error.check) from error
 
 
 def _create_due_table(con: duckdb.DuckDBPyConnection, column: str, days: tuple[date, ...]) -> None:

@@ -44,7 +44,14 @@ _SHOWN_ROWS = 5
 
 
 class ModelRunError(RuntimeError):
-    """Rows are not what the model declares, or a check found some. Nothing was committed."""
+    """Rows are not what the model declares, or a check found some. Nothing was committed.
+
+    check: the check that failed, where it was one of the model's own.
+    """
+
+    def __init__(self, message: str, check: Check | None = None) -> None:
+        super().__init__(message)
+        self.check = check
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def require_none(con: duckdb.DuckDBPyConnection, model_name: str, check: Check) 
             ", ".join(f"{n}={v}" for n, v in zip(names, row, strict=True)) for row in found
         )
         raise ModelRunError(
-            f"{model_name}: check {check.name} failed ({check.description}) at {shown}"
+            f"{model_name}: check {check.name} failed ({check.description}) at {shown}", check
         )
 
 

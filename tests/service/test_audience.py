@@ -63,8 +63,13 @@ def test_the_line_is_broken_where_no_count_holds() -> None:
     assert broken.area.count("Z") == 2
 
 
-def test_a_single_count_is_seen() -> None:
-    assert "H" in drawn([(300, 5)]).line
+def test_a_single_count_between_gaps_is_seen() -> None:
+    assert "H" in drawn([(0, 5), (60, 6), (300, 5)]).line
+
+
+def test_fewer_than_three_counts_make_no_curve() -> None:
+    assert not drawn([(0, 5), (60, None), (120, 5)]).has_curve
+    assert drawn([(0, 5), (60, 6), (120, 5)]).has_curve
 
 
 def test_without_a_count_there_is_no_panel() -> None:

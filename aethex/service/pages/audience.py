@@ -17,6 +17,7 @@ import duckdb
 
 from aethex.lake import analytics
 from aethex.lake.analytics import ChartPoint, NotInBuild, ViewersChart
+from aethex.lake.answers import SAMPLE_HOLD
 from aethex.library import Vod
 from aethex.library.listings import RunSpan
 from aethex.service.marts import Marts
@@ -27,7 +28,9 @@ WIDTH, HEIGHT = 1000, 100
 """The drawing's own units; the page stretches it."""
 
 _MAX_POINTS = 240
-_HOLD_SECONDS = 150
+_CURVE_POINTS = 3
+"""Fewer counts than this are said in numbers only: they make no curve."""
+
 _TOP = 22  # room above the peak for its label
 
 _log = logging.getLogger(__name__)
@@ -52,8 +55,12 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class AudienceView:
-    """What the panel shows. Paths are in WIDTH x HEIGHT, the peak's place in percent."""
+    """What the panel shows. Paths are in WIDTH x HEIGHT, the peak's place in percent.
 
+    has_curve: whether there are enough counts for a curve; else the numbers are all.
+    """
+
+    has_curve: bool
     line: str
     area: str
     peak_x: float
@@ -104,7 +111,7 @@ def draw_audience(
     if not counted:
         return None
     peak_second, peak = max(counted, key=lambda pair: (pair[1], -pair[0]))
-    gap = max(_HOLD_SECONDS, 2 * (chart.bucket_seconds or 0))
+    gap = max(SAMPLE_HOLD.total_seconds(), 2 * (chart.bucket_seconds or 0))
     pieces = [
         [_place(second, viewers, length, peak) for second, viewers in piece]
         for piece in _pieces(points, gap)
@@ -112,6 +119,7 @@ def draw_audience(
     summary = chart.summary
     x, y = _place(peak_second, peak, length, peak)
     return AudienceView(
+        has_curve=len(counted) >= _CURVE_POINTS,
         line="".join(_line(piece) for piece in pieces),
         area="".join(_area(piece) for piece in pieces),
         peak_x=x / WIDTH * 100,
@@ -167,7 +175,7 @@ def _place(second: float, viewers: int, length: float, peak: int) -> tuple[float
 
 
 def _line(piece: Sequence[tuple[float, float]]) -> str:
-    if len(piece) == 1:  # a single count is a short stroke, not nothing
+    if len(piece) == 1:  # a single count between gaps is a short stroke, not nothing
         x, y = piece[0]
         return f"M{x - 2:g} {y:g}H{x + 2:g}"
     return "M" + "L".join(f"{x:g} {y:g}" for x, y in piece)

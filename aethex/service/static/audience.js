@@ -8,10 +8,10 @@ function clock(seconds) {
 
 export function showAudience(video) {
   const section = document.getElementById("audience");
-  if (!section) return;
+  const curve = document.getElementById("curve");
+  if (!section || !curve) return;
   const length = Number(section.dataset.length);
   const points = JSON.parse(section.dataset.points);
-  const curve = document.getElementById("curve");
   const head = document.getElementById("curve-head");
   const tip = document.getElementById("curve-tip");
 
