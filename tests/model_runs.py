@@ -12,9 +12,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import Model, load_models
 from aethex.lake.runner import compute
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Column
+from aethex.lake.tables import Column
 
 LONG_AGO = datetime.fromisoformat("2000-01-01")
 TABLES = {

@@ -8,8 +8,9 @@ from aethex.assets.describe import days_metadata, definition_metadata, state_met
 from aethex.assets.sources import LIBRARY
 from aethex.lake import Lake
 from aethex.lake.core import utc_now
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.dims import snapshot_dim
-from aethex.lake.tables import DIM_TABLES, Table
+from aethex.lake.tables import Table
 from aethex.library import Library
 from aethex.library.snapshot import snapshot_rows
 

@@ -8,14 +8,14 @@ from typing import Any
 import dagster as dg
 
 from aethex.assets.describe import instant, links
+from aethex.assets.event_tables import looked_at
 from aethex.assets.mart_tables import days_of_run
-from aethex.assets.viewer_snapshots import looked_at
 from aethex.lake import Lake
 from aethex.lake.build_records import CURRENT_KEY, Build, current_build
 from aethex.lake.builds import BuildFailed, publish_build
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.due import Due, due
 from aethex.lake.models import Check, Model, Models
-from aethex.lake.tables import DIM_TABLES
 
 MARTS = "marts"
 

@@ -33,10 +33,12 @@ from aethex.lake.build_records import (
     to_json,
 )
 from aethex.lake.core import Lake, utc_now
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.due import Due, due
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import DUE_TABLES, Check, Models, load_models
 from aethex.lake.runner import ModelRunError, require_none
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Table
+from aethex.lake.tables import Table
 from aethex.lake.views import create_view, field_ids
 from aethex.store import AlreadyExists, Conflict, ObjectInfo
 

@@ -24,8 +24,10 @@ from aethex.lake.build_records import (
 )
 from aethex.lake.cache import FileCache, Pin
 from aethex.lake.core import Lake
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import load_models
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Table
+from aethex.lake.tables import Table
 from aethex.lake.views import create_view, data_files, describe_view, field_ids
 from aethex.settings import Settings, get_settings
 from aethex.store import Store

@@ -22,7 +22,8 @@ from pyiceberg.exceptions import (
 )
 
 from aethex.lake.core import Lake
-from aethex.lake.tables import VALIDITY_COLUMNS, Table
+from aethex.lake.dim_tables import VALIDITY_COLUMNS
+from aethex.lake.tables import Table
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable

@@ -9,8 +9,10 @@ date.
 
 from __future__ import annotations
 
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import Model, load_models
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Column, Table
+from aethex.lake.tables import Column, Table
 from aethex.settings import PROJECT_DIR
 
 METRICS_PATH = PROJECT_DIR / "docs" / "metrics.md"

@@ -19,14 +19,10 @@ import duckdb
 
 from aethex.lake.build_records import Build, current_build
 from aethex.lake.core import Lake
+from aethex.lake.dim_tables import DIM_STREAM_SEGMENTS, DIM_STREAMS, VALIDITY_COLUMNS
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import Models, load_models
-from aethex.lake.tables import (
-    DIM_STREAM_SEGMENTS,
-    DIM_STREAMS,
-    EVENT_TABLES,
-    VALIDITY_COLUMNS,
-    Table,
-)
+from aethex.lake.tables import Table
 from aethex.lake.views import create_view, data_files, field_ids
 from aethex.lake.windows import PublishedWindow, published_windows
 

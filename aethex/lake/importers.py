@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from aethex.lake.core import Lake, utc_now
 from aethex.lake.event_ids import digest_sql, uuids_of_digests
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.formats import choose_field, open_records, require_field
 from aethex.lake.import_segments import SegmentRow, SegmentsReport, read_segments
 from aethex.lake.import_values import (
@@ -37,7 +38,6 @@ from aethex.lake.import_values import (
 )
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.records import ImportFileError, RawBatch, RecordFile
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 
 __all__ = [
     "ImportFileError",

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from aethex.lake.core import Lake
+from aethex.lake.dim_tables import DIM_STREAMS, DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import Model, Models, Selection
-from aethex.lake.tables import DIM_STREAMS, DIM_TABLES, EVENT_TABLES, Table
+from aethex.lake.tables import Table
 from aethex.lake.views import create_view, data_files, field_ids
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from ulid import ULID
 
 from aethex.lake.core import Lake, open_duckdb, utc_now
-from aethex.lake.tables import EVENT_TABLES, payload_columns, payload_struct
+from aethex.lake.event_tables import EVENT_TABLES, payload_columns, payload_struct
 from aethex.store import NotFound
 
 if TYPE_CHECKING:

@@ -38,9 +38,11 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.model_file import ModelError, Section
 from aethex.lake.portable import read_query
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES, Column, ColumnType, Partition, Table
+from aethex.lake.tables import Column, ColumnType, Partition, Table
 from aethex.settings import PROJECT_DIR
 
 __all__ = ["MODELS_DIR", "Check", "Model", "ModelError", "Models", "load_models"]

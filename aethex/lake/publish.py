@@ -5,7 +5,9 @@ window holds (`windows`), and what is computed from the tables (models).
 
 Why a row is there once, whoever publishes how often: window n is published only after n-1 is in all
 tables, and rows(n) = its objects' events, each event_id once, without those that a window below n
-brought. So rows(n) never depends on who computes it or when, and each table takes it by
+brought. A copy, however late, has the `client_at` of the first one (the platform never changes it),
+so earlier copies are looked for in the files that can hold that time, whatever the history. So
+rows(n) never depends on who computes it or when, and each table takes it by
 `overwrite(rows, landing_window == n)`: one commit that replaces the window's rows whole. Of two
 such commits at once pyiceberg lets the second fail (`serializable`); it looks again and finds the
 marker, or replaces equal rows by equal rows.
@@ -16,10 +18,11 @@ from __future__ import annotations
 import gc
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,8 +37,11 @@ from pyiceberg.exceptions import (
 )
 
 from aethex.lake.core import Lake, utc_now
-from aethex.lake.tables import EVENT_COLUMNS, EVENT_TABLES, Table, payload_columns, payload_struct
+from aethex.lake.event_tables import EVENT_COLUMNS, EVENT_TABLES, payload_columns, payload_struct
+from aethex.lake.tables import Table
+from aethex.lake.views import data_files, quoted
 from aethex.lake.windows import (
+    PublishedObject,
     PublishedWindow,
     Window,
     mark_published,
@@ -51,9 +57,7 @@ if TYPE_CHECKING:
 
 COMMIT_ATTEMPTS = 30
 MEMORY_LIMIT = "384MB"
-DUPLICATE_MARGIN = timedelta(hours=1)
-"""A repeated event's `occurred_at` can differ a little from the first one's, so copies are looked
-for in the neighbouring day too when an event is this close to midnight."""
+HOUR = timedelta(hours=1)
 _MOST_RANGES = 32
 
 Stage = Literal["reading", "committing", "committed", "published"]
@@ -122,22 +126,25 @@ def publish_window(
     tell(PublishStep(n, "reading", rows=window.rows))
     counts: dict[str, int] = {}
     days: dict[str, tuple[date, ...]] = {}
+    by_object = Counter[str]()
     with (
         lake.duckdb(memory_limit=MEMORY_LIMIT, threads=2) as connection,
-        _local_objects(lake, window) as paths,
+        local_objects(lake, window) as keys,
     ):
-        kinds = _read_landed(connection, paths, window)
+        kinds = _read_landed(connection, keys, window)
         for kind, table in EVENT_TABLES.items():
             if kind not in kinds and not is_again:
                 continue
             rows = _rows(lake, connection, table, kind, n)
+            for path, count in _rows_by_object(connection):
+                by_object[keys[path]] += count
             tell(PublishStep(n, "committing", table.name, rows.num_rows))
             if not _commit(lake, table, n, rows, is_again=is_again):
                 break  # another publisher has finished this window
             tell(PublishStep(n, "committed", table.name, rows.num_rows))
             counts[table.name] = rows.num_rows
             days[table.name] = _days(rows)
-    marker = mark_published(lake.store, _marker(window, counts, days))
+    marker = mark_published(lake.store, _marker(window, counts, days, by_object))
     tell(PublishStep(n, "published", rows=marker.rows_out))
     return marker
 
@@ -146,15 +153,18 @@ def publish_window(
 
 
 @contextmanager
-def _local_objects(lake: Lake, window: Window) -> Generator[list[Path]]:
-    """The window's objects as local files, in the order of their keys."""
+def local_objects(lake: Lake, window: Window) -> Generator[dict[str, str]]:
+    """The window's objects as local files: their keys by path, in the order of keys.
+
+    Raises LandingGoneError when some are no longer in the store.
+    """
     keys = sorted(item.key for item in window.objects)
     local = [path for key in keys if (path := lake.store.local_path(key))]
     if local:
         gone = [key for key, path in zip(keys, local, strict=True) if not path.exists()]
         if gone:
             raise _gone(window.n, gone)
-        yield local
+        yield _keys_by_path(local, keys)
         return
     lake.settings.cache_dir.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="publish-", dir=lake.settings.cache_dir) as folder:
@@ -164,7 +174,11 @@ def _local_objects(lake: Lake, window: Window) -> Generator[list[Path]]:
                 lake.store.download(key, copy)
             except NotFound as error:
                 raise _gone(window.n, [key]) from error
-        yield copies
+        yield _keys_by_path(copies, keys)
+
+
+def _keys_by_path(paths: list[Path], keys: list[str]) -> dict[str, str]:
+    return {str(path): key for path, key in zip(paths, keys, strict=True)}
 
 
 def _gone(n: int, keys: list[str]) -> LandingGoneError:
@@ -174,13 +188,18 @@ def _gone(n: int, keys: list[str]) -> LandingGoneError:
     )
 
 
-def _read_landed(connection: DuckDBPyConnection, paths: list[Path], window: Window) -> set[str]:
-    """Open the objects as the view `landed`, in an order that never changes; the kinds in them."""
-    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+def open_landed(connection: DuckDBPyConnection, paths: Iterable[str]) -> None:
+    """Make the view `landed` of landed files: their rows with `file` and `file_row_number`."""
+    files = ", ".join(quoted(path) for path in paths)
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW landed AS "
         f"SELECT * FROM read_parquet([{files}], filename = 'file', file_row_number = true)"
     )
+
+
+def _read_landed(connection: DuckDBPyConnection, paths: Iterable[str], window: Window) -> set[str]:
+    """Open the objects as the view `landed`, in an order that never changes; the kinds in them."""
+    open_landed(connection, paths)
     kinds = {row[0] for row in connection.execute("SELECT DISTINCT kind FROM landed").fetchall()}
     if unknown := kinds - EVENT_TABLES.keys():
         raise PublishError(
@@ -196,7 +215,7 @@ def _rows(lake: Lake, connection: DuckDBPyConnection, table: Table, kind: str, n
     # what decides which copies stay is narrow; the rows themselves are read again for those
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE candidates AS "
-        "SELECT event_id, occurred_at, file, file_row_number FROM landed WHERE kind = $kind "
+        "SELECT event_id, client_at, file, file_row_number FROM landed WHERE kind = $kind "
         "QUALIFY row_number() OVER "
         "(PARTITION BY event_id ORDER BY received_at, file, file_row_number) = 1",
         {"kind": kind},
@@ -222,18 +241,21 @@ def _select_list(table: Table, n: int) -> str:
     return ", ".join([*common, *carried])
 
 
+def _rows_by_object(connection: DuckDBPyConnection) -> list[tuple[str, int]]:
+    """How many rows of each landed file are among the rows of the table computed last."""
+    return connection.execute(
+        "SELECT file, count(*) FROM candidates ANTI JOIN seen USING (event_id) GROUP BY file"
+    ).fetchall()
+
+
 def _find_seen(lake: Lake, connection: DuckDBPyConnection, table: Table, n: int) -> None:
     """The table `seen`: ids of candidates that an earlier window brought.
 
-    Only two columns of the files of the days around the candidates are read, whatever the history.
+    Two columns are read of the files that can hold a candidate's `client_at`: usually those of the
+    last hours.
     """
     connection.execute("CREATE OR REPLACE TEMP TABLE seen (event_id VARCHAR)")
-    found = connection.execute(
-        "SELECT DISTINCT unnest([(occurred_at - $margin)::DATE, (occurred_at + $margin)::DATE]) "
-        "FROM candidates",
-        {"margin": DUPLICATE_MARGIN},
-    ).fetchall()
-    files = _files_of_days(lake.table(table), sorted(row[0] for row in found))
+    files = files_of_times(lake.table(table), hours_of(connection, "candidates"))
     if files:
         connection.execute(
             "INSERT INTO seen SELECT event_id FROM read_parquet($files) "
@@ -242,35 +264,36 @@ def _find_seen(lake: Lake, connection: DuckDBPyConnection, table: Table, n: int)
         )
 
 
-def _files_of_days(opened: IcebergTable, days: list[date]) -> list[str]:
-    """Data files that can hold rows of those days."""
-    if not days or opened.current_snapshot() is None:
+def hours_of(connection: DuckDBPyConnection, relation: str) -> list[datetime]:
+    """The hours, in order, in which the relation's `client_at` lie."""
+    rows = connection.execute(
+        f"SELECT DISTINCT date_trunc('hour', client_at) AS hour FROM {relation} ORDER BY hour"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def files_of_times(opened: IcebergTable, hours: list[datetime]) -> list[str]:
+    """Data files that can hold events with a `client_at` in those hours.
+
+    Raises DeleteFilesPresent.
+    """
+    if not hours:
         return []
     wanted = " or ".join(
-        f"(occurred_at >= '{first}T00:00:00' and occurred_at < '{end}T00:00:00')"
-        for first, end in _half_open(day_ranges(days))
+        f"(client_at >= '{first.isoformat()}' and client_at < '{end.isoformat()}')"
+        for first, end in hour_ranges(hours)
     )
-    tasks = list(opened.scan(row_filter=wanted).plan_files())
-    if any(task.delete_files for task in tasks):
-        raise PublishError(
-            f"table {opened.name()} has merge-on-read delete files, which publishing cannot read; "
-            "compact it first"
-        )
-    return [task.file.file_path for task in tasks]
+    return data_files(opened, wanted)
 
 
-def _half_open(ranges: list[tuple[date, date]]) -> list[tuple[date, date]]:
-    return [(first, last + timedelta(days=1)) for first, last in ranges]
-
-
-def day_ranges(days: list[date], most: int = _MOST_RANGES) -> list[tuple[date, date]]:
-    """Sorted days as inclusive ranges, at most `most`: then the smallest gaps are read along."""
-    ranges: list[tuple[date, date]] = []
-    for day in days:
-        if ranges and day - ranges[-1][1] <= timedelta(days=1):
-            ranges[-1] = (ranges[-1][0], day)
+def hour_ranges(hours: list[datetime], most: int = _MOST_RANGES) -> list[tuple[datetime, datetime]]:
+    """Sorted hours as half-open ranges, at most `most`: then the smallest gaps are read along."""
+    ranges: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if ranges and hour <= ranges[-1][1]:
+            ranges[-1] = (ranges[-1][0], hour + HOUR)
         else:
-            ranges.append((day, day))
+            ranges.append((hour, hour + HOUR))
     while len(ranges) > most:
         gaps = [after[0] - before[1] for before, after in pairwise(ranges)]
         closest = gaps.index(min(gaps))
@@ -312,7 +335,10 @@ def _commit(lake: Lake, table: Table, n: int, rows: pa.Table, *, is_again: bool)
 
 
 def _marker(
-    window: Window, counts: dict[str, int], days: dict[str, tuple[date, ...]]
+    window: Window,
+    counts: dict[str, int],
+    days: dict[str, tuple[date, ...]],
+    by_object: Counter[str],
 ) -> PublishedWindow:
     rows_out = sum(counts.values())
     return PublishedWindow(
@@ -324,6 +350,9 @@ def _marker(
         duplicates=window.rows - rows_out,
         tables=counts,
         days=days,
+        objects=tuple(
+            PublishedObject(item.key, item.rows, by_object[item.key]) for item in window.objects
+        ),
     )
 
 

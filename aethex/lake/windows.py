@@ -80,12 +80,21 @@ class Window:
 
 
 @dataclass(frozen=True)
+class PublishedObject:
+    """What became of one landing object: rows in it, and rows of it that are in the tables."""
+
+    key: str
+    rows_in: int
+    rows_out: int
+
+
+@dataclass(frozen=True)
 class PublishedWindow:
     """The marker of a published window.
 
     `rows_in`: rows in its objects; `rows_out`: rows that it brought into the tables (`tables` by
-    table); `duplicates` = rows_in - rows_out, events that were there already. `days`: the UTC days,
-    by table, that it touched.
+    table, `objects` by landing object); `duplicates` = rows_in - rows_out, events that were there
+    already. `days`: the UTC days, by table, that it touched.
     """
 
     n: int
@@ -96,6 +105,7 @@ class PublishedWindow:
     duplicates: int
     tables: dict[str, int]
     days: dict[str, tuple[date, ...]]
+    objects: tuple[PublishedObject, ...] = ()
 
 
 def next_window(lake: Lake, now: datetime | None = None) -> Window | None:
@@ -159,7 +169,9 @@ def read_published(store: Store, n: int) -> PublishedWindow | None:
         table: tuple(date.fromisoformat(day) for day in days) for table, days in raw["days"].items()
     }
     times = {name: _parse_time(raw[name]) for name in ("published_at", "watermark")}
-    fields: dict[str, Any] = {**raw, **times, "days": days}
+    # markers from before objects were counted one by one have none
+    objects = tuple(PublishedObject(**item) for item in raw.get("objects", ()))
+    fields: dict[str, Any] = {**raw, **times, "days": days, "objects": objects}
     return PublishedWindow(**fields)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import dagster as dg
 
 from aethex.assets.dims import dims
+from aethex.assets.event_tables import event_tables
 from aethex.assets.mart_tables import build_mart_table
 from aethex.assets.marts import build_marts
 from aethex.assets.sources import SOURCES
-from aethex.assets.viewer_snapshots import viewer_snapshots
 from aethex.lake.models import load_models
 from aethex.pipelines import partitions
 from aethex.pipelines.jobs import JOBS
@@ -34,7 +34,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     return dg.Definitions(
         assets=[
             *SOURCES,
-            viewer_snapshots,
+            event_tables,
             dims,
             *mart_tables,
             build_marts(models),

@@ -17,8 +17,9 @@ import dagster as dg
 
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.models import load_models
-from aethex.lake.tables import DIM_TABLES, VIEWER_SNAPSHOTS
 from aethex.pipelines.definitions import build_defs
 from aethex.pipelines.instance import open_instance
 from aethex.pipelines.jobs import models_job, publish_job
@@ -84,7 +85,7 @@ def refresh(settings: Settings, progress: Progress | None = None) -> RefreshRepo
         fresh_until=build.fresh_until,
         is_new_build=before is None or build.id != before.id,
         windows_published=len(events["windows"]),
-        rows_published=events["rows out"],
+        rows_published=events["rows of all tables"],
         duplicates=events["duplicates"],
         records_changed=_records_changed(published),
         days_computed=len(_days(computed)),

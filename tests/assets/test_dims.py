@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from aethex.lake import Lake
-from aethex.lake.tables import DIM_STREAMS, DIM_TABLES
+from aethex.lake.dim_tables import DIM_STREAMS, DIM_TABLES
 from aethex.library import Library
 from aethex.library.streams import set_stream_bounds
 from tests.pipelines.runs import Pipeline, materialized, metadata

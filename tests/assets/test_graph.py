@@ -16,8 +16,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetNode
 
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import load_models
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES
 from aethex.pipelines.definitions import build_defs
 from aethex.pipelines.jobs import JOBS
 from aethex.pipelines.schedules import SCHEDULES

@@ -11,11 +11,11 @@ from uuid import NAMESPACE_URL, uuid5
 import pyarrow as pa
 
 from aethex.lake import Lake
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.dims import snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
 from aethex.lake.refresh import refresh
-from aethex.lake.tables import DIM_TABLES
 from aethex.library import Library
 from aethex.library.channels import ensure_channel
 from aethex.library.segments import NewSegment, replace_segments

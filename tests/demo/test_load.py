@@ -15,8 +15,8 @@ from aethex.demo.content import CHANNELS, DemoChannel
 from aethex.demo.load import DemoFailed, load
 from aethex.demo.missing import find_missing, needs_refresh
 from aethex.lake import Lake
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.publish import publish
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 from aethex.library import Library, channels, streams, vods
 from aethex.library.segments import of_stream
 from aethex.settings import Settings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aethex.imports import import_viewers
 from aethex.lake import Lake
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.publish import publish
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 from aethex.library import Library, Stream, streams
 from aethex.settings import Settings
 

@@ -11,8 +11,8 @@ from uuid import NAMESPACE_URL, uuid5
 import pyarrow as pa
 
 from aethex.lake import Lake
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.landing import LANDING_SCHEMA
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 
 START = datetime.fromisoformat("2020-01-05T13:00")
 RECEIVED = datetime.fromisoformat("2026-01-01")

@@ -12,11 +12,11 @@ from uuid import NAMESPACE_URL, uuid5
 import pyarrow as pa
 
 from aethex.lake import Lake
+from aethex.lake.dim_tables import DIM_CHANNELS, DIM_STREAM_SEGMENTS, DIM_STREAMS
 from aethex.lake.dims import DimChange, snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
 from aethex.lake.refresh import Refreshed, refresh
-from aethex.lake.tables import DIM_CHANNELS, DIM_STREAM_SEGMENTS, DIM_STREAMS
 
 NOON = datetime.fromisoformat("2024-05-01T12:00")
 MINUTE = timedelta(minutes=1)

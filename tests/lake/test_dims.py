@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from aethex.lake import Lake
+from aethex.lake.dim_tables import DIM_STREAMS
 from aethex.lake.dims import snapshot_dim
-from aethex.lake.tables import DIM_STREAMS
 from tests.lake.marts import NOON, NOW, days
 
 LATER = NOW + timedelta(hours=1)

@@ -1,6 +1,7 @@
 from aethex.lake import docs
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import load_models
-from aethex.lake.tables import DIM_TABLES, EVENT_TABLES
 
 
 def test_the_metrics_page_is_what_the_definitions_say() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from aethex.lake import Lake, publish
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import (
     LandingGoneError,
     PublishError,
     PublishStep,
-    day_ranges,
+    hour_ranges,
     publish_window,
     republish,
 )
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 from aethex.lake.windows import last_published, next_window, published_windows, read_window
 from aethex.settings import Settings
 from tests.lake.events import (
@@ -83,6 +83,7 @@ def test_events_that_land_again_are_not_published_again(lake: Lake) -> None:
     assert published_minutes(lake) == list(range(150))
     assert set(before) <= set(published_rows(lake))
     assert (marker.rows_in, marker.rows_out, marker.duplicates) == (100, 50, 50)
+    assert [(item.rows_in, item.rows_out) for item in marker.objects] == [(100, 50)]
 
 
 def test_a_window_of_nothing_but_duplicates_is_published_with_no_rows(lake: Lake) -> None:
@@ -121,6 +122,19 @@ def test_a_copy_that_shifted_over_midnight_is_still_a_copy(lake: Lake) -> None:
     assert published_minutes(lake) == [before_midnight]
 
 
+def test_a_copy_is_found_however_far_its_corrected_time_lies_from_the_first(lake: Lake) -> None:
+    """A client whose clock was set right between two tries: client_at stays, occurred_at jumps."""
+    event = snapshot(0)
+    land(lake, landed([{**event, "occurred_at": event["client_at"] - timedelta(days=20)}]))
+    publish_all(lake)
+    for days in (0, 3, 400):
+        at = event["client_at"] + timedelta(days=days)
+        received_at = RECEIVED + timedelta(days=days)
+        land(lake, landed([{**event, "occurred_at": at, "received_at": received_at}]))
+        publish_all(lake)
+    assert published_minutes(lake) == [-20 * 24 * 60]
+
+
 def test_a_late_object_adds_its_rows_in_the_next_window(lake: Lake) -> None:
     land(lake, snapshots(range(0, 100, 2)))
     publish_all(lake)
@@ -153,14 +167,14 @@ def test_only_files_of_the_days_at_hand_are_read_for_duplicates(lake: Lake) -> N
     publish_all(lake)
     assert lake.table(VIEWER_SNAPSHOTS).inspect.files().num_rows == days + 1
     read: list[list[str]] = []
-    find: Callable[..., list[str]] = publish._files_of_days
+    find: Callable[..., list[str]] = publish.files_of_times
 
     def finding(*args: object) -> list[str]:
         read.append(find(*args))
         return read[-1]
 
     land(lake, snapshots([10 * 24 * 60]))
-    with patch.object(publish, "_files_of_days", finding):
+    with patch.object(publish, "files_of_times", finding):
         publish_all(lake)
     assert [Path(path).parent.name for path in read[0]] == ["occurred_at_day=2020-01-15"]
 
@@ -264,18 +278,16 @@ def test_a_window_on_r2_whose_landing_is_gone_is_refused(r2_settings: Settings) 
             republish(lake, 1)
 
 
-def test_days_become_ranges_and_many_ranges_become_few() -> None:
-    first = date(2020, 1, 1)
-    days = [first + timedelta(days=offset) for offset in (0, 1, 2, 10, 11, 14, 40)]
-    assert [(a.day, b.day, b.month) for a, b in day_ranges(days)] == [
-        (1, 3, 1),
-        (11, 12, 1),
-        (15, 15, 1),
-        (10, 10, 2),
+def test_hours_become_ranges_and_many_ranges_become_few() -> None:
+    first = datetime.fromisoformat("2020-01-01")
+    hours = [first + timedelta(hours=offset) for offset in (0, 1, 2, 10, 11, 14, 40)]
+    assert [(a - first, b - first) for a, b in hour_ranges(hours)] == [
+        (timedelta(hours=begin), timedelta(hours=end))
+        for begin, end in ((0, 3), (10, 12), (14, 15), (40, 41))
     ]
-    assert len(day_ranges(days, most=2)) == 2
-    assert day_ranges(days, most=2)[0] == (first, first + timedelta(days=14))
-    assert day_ranges([]) == []
+    assert len(hour_ranges(hours, most=2)) == 2
+    assert hour_ranges(hours, most=2)[0] == (first, first + timedelta(hours=15))
+    assert hour_ranges([]) == []
 
 
 def test_every_file_of_a_commit_is_on_the_disk_before_the_catalog_names_it(

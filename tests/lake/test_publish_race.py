@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aethex.lake import Lake
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.landing import land
 from aethex.lake.publish import publish
-from aethex.lake.tables import VIEWER_SNAPSHOTS
 from aethex.lake.windows import last_published, published_windows
 from tests.lake.events import (
     RECEIVED,

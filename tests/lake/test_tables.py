@@ -8,16 +8,9 @@ from pyiceberg.types import LongType
 
 from aethex.lake import Lake
 from aethex.lake.catalog import ensure_table, open_catalog
-from aethex.lake.tables import (
-    DIM_TABLES,
-    EVENT_COLUMNS,
-    EVENT_TABLES,
-    VIEWER_SNAPSHOTS,
-    Column,
-    Partition,
-    Table,
-    payload_columns,
-)
+from aethex.lake.dim_tables import DIM_TABLES
+from aethex.lake.event_tables import EVENT_COLUMNS, EVENT_TABLES, VIEWER_SNAPSHOTS, payload_columns
+from aethex.lake.tables import Column, Partition, Table
 from aethex.postgres import DatabaseUnreachable
 from aethex.settings import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from aethex.lake.tables import DIM_TABLES
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.library import NewSegment, Stream, new_id, snapshot_rows, streams
 from aethex.library.models import Vod
 from aethex.library.segments import replace_segments

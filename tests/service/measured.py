@@ -16,11 +16,11 @@ import pyarrow as pa
 from aethex.lake import Lake
 from aethex.lake.build_records import Build
 from aethex.lake.core import utc_now
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.dims import snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
 from aethex.lake.refresh import refresh
-from aethex.lake.tables import DIM_TABLES
 from aethex.library import Library
 from aethex.library.snapshot import snapshot_rows
 from tests.service.content import AT, MadeVod
