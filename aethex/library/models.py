@@ -10,21 +10,26 @@ stream): the objects have to go first.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     MetaData,
     Text,
     UniqueConstraint,
+    Uuid,
+    func,
     text,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from aethex.library.columns import At, Bytes, CreatedAt, Id, Milliseconds, String
@@ -99,6 +104,24 @@ class Follow(Base):
     created_at: Mapped[CreatedAt]
 
 
+class ChannelInput(Base):
+    """Which live input, path or stream key of a provider is whose."""
+
+    __tablename__ = "channel_inputs"
+    __table_args__ = (
+        UniqueConstraint("provider", "external_id"),
+        CheckConstraint("provider ~ '^[a-z0-9_]{1,40}$'", name="provider_form"),
+    )
+
+    id: Mapped[Id]
+    provider: Mapped[String]
+    external_id: Mapped[String]
+    channel_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("channels.id", ondelete="RESTRICT"), index=True
+    )
+    created_at: Mapped[CreatedAt]
+
+
 class Category(Base):
     """What a stream is about: a game, or something like "Just Chatting"."""
 
@@ -126,6 +149,8 @@ class Stream(Base):
         UniqueConstraint("id", "channel_id"),
         Index(None, "channel_id", "started_at"),
         Index(None, "channel_id", "title"),
+        # Those whose viewers are counted every minute.
+        Index("ix_streams_live", "id", postgresql_where=text("status = 'live'")),
     )
 
     id: Mapped[Id]
@@ -134,6 +159,10 @@ class Stream(Base):
     category_id: Mapped[str | None] = mapped_column(
         Text, ForeignKey("categories.id", ondelete="SET NULL"), index=True
     )
+    input_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("channel_inputs.id", ondelete="SET NULL"), index=True
+    )
+    """Where it comes in; None: imported, or not known."""
     status: Mapped[StreamStatus] = mapped_column(Text)
     started_at: Mapped[At | None]
     ended_at: Mapped[At | None]
@@ -273,3 +302,78 @@ class VodSegment(Base):
     duration_ms: Mapped[Milliseconds]
     bytes: Mapped[Bytes]
     sha256: Mapped[String]
+
+
+class Like(Base):
+    """A user likes a VOD, since `created_at`."""
+
+    __tablename__ = "likes"
+    __table_args__ = (Index(None, "vod_id", "created_at"),)
+
+    user_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    vod_id: Mapped[str] = mapped_column(
+        Text, ForeignKey("vods.id", ondelete="CASCADE"), primary_key=True
+    )
+    created_at: Mapped[CreatedAt]
+
+
+class OutboxEvent(Base):
+    """Something that people did here and that the lake has to learn of, until it has landed.
+
+    Written in the transaction of what it tells. No foreign keys: the event outlives its rows.
+    """
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(Uuid, server_default=func.gen_random_uuid())
+    kind: Mapped[String]
+    channel_id: Mapped[String]
+    stream_id: Mapped[String | None]
+    vod_id: Mapped[String | None]
+    viewer_id: Mapped[String]
+    occurred_at: Mapped[CreatedAt]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class ServerToken(Base):
+    """What lets a backend send events, for one channel or (None) for the whole platform.
+
+    Only digests (SHA-256) of its secrets are stored; they are random, so a plain digest does.
+    """
+
+    __tablename__ = "server_tokens"
+    __table_args__ = (
+        CheckConstraint(f"digest ~ '{_SHA256}'", name="digest_form"),
+        CheckConstraint(f"previous_digest ~ '{_SHA256}'", name="previous_digest_form"),
+        CheckConstraint(
+            "(previous_digest is null) = (previous_until is null)", name="previous_has_end"
+        ),
+    )
+
+    id: Mapped[Id]
+    name: Mapped[String]
+    channel_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("channels.id", ondelete="CASCADE"), index=True
+    )
+    digest: Mapped[String]
+    previous_digest: Mapped[String | None]
+    """The secret before the last rotation, which is still good until `previous_until`."""
+    previous_until: Mapped[At | None]
+    created_at: Mapped[CreatedAt]
+    rotated_at: Mapped[At | None]
+    revoked_at: Mapped[At | None]
+
+
+class Forgetting(Base):
+    """That a viewer was forgotten, and how much of it there was. The id itself is not kept."""
+
+    __tablename__ = "forgettings"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    forgotten_at: Mapped[CreatedAt]
+    finished_at: Mapped[At | None]
+    """None: it was interrupted, and has to be run again."""
+    counts: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from aethex.library import outbox
 from aethex.library.ids import new_id
 from aethex.library.models import Channel, Follow, User
 from aethex.library.values import valid_text, valid_username
@@ -39,21 +40,30 @@ def ensure_user(s: Session, username: str, display_name: str | None = None) -> U
     return found
 
 
-def follow(s: Session, user_id: str, channel_id: str) -> bool:
-    """Let the user follow the channel; whether that is new."""
+def follow(s: Session, user_id: str, channel_id: str, stream_id: str | None = None) -> bool:
+    """Let the user follow the channel; whether that is new. The lake learns of a new one.
+
+    `stream_id`: the live stream during which it happened, if any.
+    """
     values = {"user_id": user_id, "channel_id": channel_id}
     made = insert(Follow).values(values).on_conflict_do_nothing().returning(Follow.user_id)
-    return s.scalar(made) is not None
+    is_new = s.scalar(made) is not None
+    if is_new:
+        _record(s, user_id, channel_id, stream_id, "follow")
+    return is_new
 
 
-def unfollow(s: Session, user_id: str, channel_id: str) -> bool:
-    """End that; whether the user had followed."""
+def unfollow(s: Session, user_id: str, channel_id: str, stream_id: str | None = None) -> bool:
+    """End that; whether the user had followed. The lake learns of it."""
     gone = (
         delete(Follow)
         .where(Follow.user_id == user_id, Follow.channel_id == channel_id)
         .returning(Follow.user_id)
     )
-    return s.scalar(gone) is not None
+    was_there = s.scalar(gone) is not None
+    if was_there:
+        _record(s, user_id, channel_id, stream_id, "unfollow")
+    return was_there
 
 
 def followed_channels(s: Session, user_id: str) -> Sequence[Channel]:
@@ -65,3 +75,14 @@ def followed_channels(s: Session, user_id: str) -> Sequence[Channel]:
         .order_by(Follow.created_at.desc(), Channel.id.desc())
     )
     return s.scalars(query).all()
+
+
+def _record(s: Session, user_id: str, channel_id: str, stream_id: str | None, action: str) -> None:
+    outbox.record(
+        s,
+        "follow",
+        channel_id=channel_id,
+        stream_id=stream_id,
+        viewer_id=user_id,
+        payload={"action": action},
+    )
