@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from aethex.commands import importing, pipeline, platform, settings
+from aethex.commands import importing, pipeline, platform, settings, tokens
 from aethex.commands.failures import one_line
 from aethex.commands.terminal import errors
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(importing.app, name="import")
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(tokens.app, name="token")
 platform.add_commands(app)
 settings.add_commands(app)
 

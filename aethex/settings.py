@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
@@ -21,6 +21,13 @@ PROJECT_DIR = Path(__file__).resolve().parent.parent
 def _absolute(path: Path) -> Path:
     """A relative path means the project's folder, wherever the command was started."""
     return path if path.is_absolute() else PROJECT_DIR / path
+
+
+def _listed(value: object) -> object:
+    """A text's parts between commas."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -112,6 +119,43 @@ class Settings(BaseSettings):
         default=6 * 3600,
         gt=0,
         description="Time limit of each child process that opens outside media, in seconds.",
+    )
+
+    service_workers: int = Field(
+        default=1, ge=1, le=64, description="Processes of the service, each with its own buffer."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Other origins whose pages may send events, such as https://aethex.live, "
+        "separated by commas.",
+    )
+    events_flush_ms: int = Field(
+        default=250,
+        ge=0,
+        le=10_000,
+        description="How long the first event of a flush waits for others, in milliseconds.",
+    )
+    events_flush_rows: int = Field(
+        default=20_000, gt=0, description="Events at which a flush waits no longer."
+    )
+    events_buffer_rows: int = Field(
+        default=100_000,
+        gt=0,
+        description="Events that may wait for the store; beyond that the answer is 429.",
+    )
+    events_per_viewer_minute: int = Field(
+        default=600, gt=0, description="Events that one viewer's players may send in a minute."
+    )
+    events_per_address_minute: int = Field(
+        default=12_000,
+        gt=0,
+        description="Events that players may send from one address in a minute.",
+    )
+
+    cloudflare_stream_url: str | None = Field(
+        default=None,
+        description="Address of your Cloudflare Stream, https://customer-<code>."
+        "cloudflarestream.com: viewers of its live inputs are counted each minute. Empty: not.",
     )
 
     landing_rows_per_object: int = Field(

@@ -1,7 +1,6 @@
 """The event tables, which publishing fills from landing: all of them in one step."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -15,15 +14,12 @@ from aethex.assets.describe import (
 from aethex.assets.sources import LANDING
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
-from aethex.lake.core import utc_now
 from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.publish import PublishStep, publish
 from aethex.lake.reconciliation import WindowCount, count_window
 from aethex.lake.tables import Table
-from aethex.lake.windows import PublishedWindow, last_published, published_windows
+from aethex.lake.windows import PublishedWindow, published_windows, watermark
 
-LAST_WINDOW = "last window"
-LOOKED_AT = "landing looked at"
 CHECK = "counts_in_equal_counts_out"
 _SHOWN_OBJECTS = 20
 
@@ -66,12 +62,10 @@ def event_tables(
     def tell(step: PublishStep) -> None:
         context.log.info(f"window {step.n}: {step.stage} {step.table or ''} {step.rows} rows")
 
-    looked_at = utc_now()
     published = publish(lake, progress=tell)
     context.log_event(_landing_seen(published))
-    looked = {LAST_WINDOW: last_published(lake.store), LOOKED_AT: instant(looked_at)}
     for table in EVENT_TABLES.values():
-        metadata = {**_metadata(published, table), **state_metadata(lake, table), **looked}
+        metadata = {**_metadata(lake, published, table), **state_metadata(lake, table)}
         yield dg.MaterializeResult(asset_key=table.name, metadata=metadata)
     yield from _checks(lake)
 
@@ -104,29 +98,13 @@ def _counted(counts: Sequence[WindowCount]) -> dict[str, Any]:
     }
 
 
-def looked_at(instance: dg.DagsterInstance) -> tuple[int, datetime] | None:
-    """Up to which window everything was published at which time (naive UTC), by the last run.
-
-    It says how fresh the marts are when nothing new has landed since.
-    """
-    any_table = next(iter(EVENT_TABLES.values()))
-    event = instance.get_latest_materialization_event(dg.AssetKey(any_table.name))
-    made = event.asset_materialization if event else None
-    if made is None or LAST_WINDOW not in made.metadata:
-        return None
-    window, seconds = made.metadata[LAST_WINDOW].value, made.metadata[LOOKED_AT].value
-    if not isinstance(window, int) or not isinstance(seconds, float):
-        return None
-    return window, datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-
-
 def _landing_seen(published: Sequence[PublishedWindow]) -> dg.AssetObservation:
     windows = [marker.n for marker in published]
     rows = sum(marker.rows_in for marker in published)
     return dg.AssetObservation(LANDING.key, metadata={"windows cut": windows, "rows taken": rows})
 
 
-def _metadata(published: Sequence[PublishedWindow], table: Table) -> dict[str, Any]:
+def _metadata(lake: Lake, published: Sequence[PublishedWindow], table: Table) -> dict[str, Any]:
     """What a run brought into one table; what concerns the windows as a whole stands at each."""
     days = {day for marker in published for day in marker.days.get(table.name, ())}
     metadata: dict[str, Any] = {
@@ -137,6 +115,6 @@ def _metadata(published: Sequence[PublishedWindow], table: Table) -> dict[str, A
         "duplicates": sum(marker.duplicates for marker in published),
         **days_metadata(sorted(days)),
     }
-    if published:
-        metadata["watermark"] = instant(published[-1].watermark)
+    if reached := watermark(lake.store):
+        metadata["watermark"] = instant(reached)
     return metadata

@@ -1,14 +1,12 @@
 """The build: all mart tables together, as readers get them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from aethex.assets.describe import instant, links
-from aethex.assets.event_tables import looked_at
 from aethex.assets.mart_tables import days_of_run
 from aethex.lake import Lake
 from aethex.lake.build_records import CURRENT_KEY, Build, current_build
@@ -46,8 +44,7 @@ def build_marts(models: Models) -> dg.AssetsDefinition:
         if left := _left_to_compute(context, found, models):
             raise dg.Failure(f"not published: {left} {_REMEDY}", allow_retries=False)
         try:
-            fresh = _fresh(found, looked_at(context.instance))
-            build = publish_build(lake, fresh, models=models)
+            build = publish_build(lake, found, models=models)
         except BuildFailed as error:
             yield from _check_results(models, error)
             raise dg.Failure(str(error), allow_retries=False) from error
@@ -68,13 +65,6 @@ def _left_to_compute(context: dg.AssetExecutionContext, found: Due, models: Mode
     if computed is None:
         return 0
     return len(set(found.stream_days) - computed) + len(set(found.days) - computed)
-
-
-def _fresh(found: Due, looked: tuple[int, datetime] | None) -> Due:
-    """With the time up to which nothing more had landed, where that is later than the window's."""
-    if looked is None or looked[0] > found.window:
-        return found
-    return replace(found, fresh_until=max(looked[1], found.fresh_until or looked[1]))
 
 
 def _build_checks(models: Models) -> Iterator[tuple[Model, Check]]:

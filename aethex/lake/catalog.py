@@ -56,13 +56,8 @@ def open_catalog(settings: Settings, store: Store) -> Catalog:
     """
     properties = {"warehouse": store.uri("lake"), **_file_properties(settings, store)}
     if settings.catalog_url:
-        catalog = _open_rest(settings, properties)
-    else:
-        catalog = _open_sql(settings, properties)
-    # another process may make it between the look and the creation
-    with suppress(NamespaceAlreadyExistsError):
-        catalog.create_namespace_if_not_exists(NAMESPACE)
-    return catalog
+        return _open_rest(settings, properties)
+    return _open_sql(settings, properties)
 
 
 def identifier(table: Table) -> tuple[str, str]:
@@ -128,10 +123,12 @@ def _open_sql(settings: Settings, properties: dict[str, str]) -> Catalog:
     ensure_schemas(settings)
     url = database_url(settings, schema=DATABASE_SCHEMA)
     try:
-        # two processes that start at once must not both create the catalog's own tables
+        # two processes that start at once must not both create the catalog's tables and namespace
         with psycopg.connect(database_url(settings, driver="")) as connection:
             connection.execute("select pg_advisory_xact_lock(hashtext('aethex iceberg catalog'))")
-            return SqlCatalog(CATALOG_NAME, uri=url, pool_pre_ping="true", **properties)
+            catalog = SqlCatalog(CATALOG_NAME, uri=url, pool_pre_ping="true", **properties)
+            catalog.create_namespace_if_not_exists(NAMESPACE)
+            return catalog
     except (psycopg.OperationalError, OperationalError) as error:
         raise unreachable(url, error) from error
 
@@ -143,7 +140,11 @@ def _open_rest(settings: Settings, properties: dict[str, str]) -> Catalog:
         properties["token"] = settings.catalog_token.get_secret_value()
     properties["warehouse"] = settings.catalog_warehouse or properties["warehouse"]
     assert settings.catalog_url is not None
-    return RestCatalog(CATALOG_NAME, uri=settings.catalog_url, **properties)
+    catalog = RestCatalog(CATALOG_NAME, uri=settings.catalog_url, **properties)
+    # another process may make it between the look and the creation
+    with suppress(NamespaceAlreadyExistsError):
+        catalog.create_namespace_if_not_exists(NAMESPACE)
+    return catalog
 
 
 def _file_properties(settings: Settings, store: Store) -> dict[str, str]:

@@ -24,7 +24,7 @@ from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.models import Models, load_models
 from aethex.lake.tables import Table
 from aethex.lake.views import create_view, data_files, field_ids
-from aethex.lake.windows import PublishedWindow, published_windows
+from aethex.lake.windows import PublishedWindow, published_windows, watermark
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
@@ -80,10 +80,11 @@ class _Stream:
 def due(lake: Lake, models: Models | None = None) -> Due:
     """What published windows, dims and changed models make due since the current build."""
     known = models or load_models()
+    # asked first: what is published meanwhile is in the windows, and not claimed by this time
+    fresh_until = watermark(lake.store)
     build = current_build(lake.store)
     windows = published_windows(lake, after=build.window if build else 0)
     window = windows[-1].n if windows else (build.window if build else 0)
-    fresh_until = windows[-1].watermark if windows else (build.fresh_until if build else None)
     with lake.duckdb() as con:
         comparison = _Comparison(lake, con, build)
         found = _DueDays()

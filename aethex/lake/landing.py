@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aethex.store import Store
 
 PREFIX = "landing/"
+PARQUET_TYPE = "application/vnd.apache.parquet"
 FOOTER_GUESS_BYTES = 64 * 1024
 
 LANDING_SCHEMA = pa.schema(
@@ -54,16 +55,26 @@ def land(lake: Lake, table: pa.Table | pl.DataFrame, now: datetime | None = None
     is missing, a required value is null, a kind has no table, or a payload is no JSON object with
     what its table requires; StoreError when the store refuses.
     """
-    rows = _as_landed(table)
-    key = landing_key(now or utc_now(), ULID())
+    return land_checked(lake.store, _as_landed(table), now or utc_now())
+
+
+def land_checked(store: Store, rows: pa.Table, now: datetime) -> str:
+    """Like `land`, for rows of LANDING_SCHEMA whose events were checked one by one before.
+
+    Raises StoreError.
+    """
+    key = landing_key(now, ULID())
     # the key is new, so a plain PUT creates; repeated after a lost answer it does no harm
-    lake.store.put(key, _to_parquet(rows), content_type="application/vnd.apache.parquet")
+    store.put(key, to_parquet(rows), content_type=PARQUET_TYPE)
     return key
 
 
 def landing_key(at: datetime, ulid: ULID) -> str:
     """`landing/<yyyy>/<mm>/<dd>/<hh>/<ulid>.parquet`."""
     return f"{PREFIX}{at:%Y/%m/%d/%H}/{ulid}.parquet"
+
+
+_REPEATING = ("kind", "channel_id", "stream_id", "vod_id", "clip_id", "sender", "field", "reason")
 
 
 class LandingObjectError(Exception):
@@ -135,7 +146,10 @@ def _check_payloads(landed: pa.Table, kinds: set[str]) -> None:
                 )
 
 
-def _to_parquet(rows: pa.Table) -> bytes:
+def to_parquet(rows: pa.Table) -> bytes:
+    """The rows as a Parquet file."""
     buffer = pa.BufferOutputStream()
-    pq.write_table(rows, cast("IO[bytes]", buffer), compression="zstd")
+    # ids and payloads hardly repeat: a dictionary of them costs time and makes the file larger
+    repeating = [name for name in _REPEATING if name in rows.column_names]
+    pq.write_table(rows, cast("IO[bytes]", buffer), compression="zstd", use_dictionary=repeating)
     return buffer.getvalue().to_pybytes()

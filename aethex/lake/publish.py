@@ -44,6 +44,7 @@ from aethex.lake.windows import (
     PublishedObject,
     PublishedWindow,
     Window,
+    mark_looked_at,
     mark_published,
     next_window,
     read_published,
@@ -92,9 +93,12 @@ def publish(lake: Lake, *, progress: Progress | None = None) -> list[PublishedWi
     PublishError (LandingGoneError when landing was cleaned up too early).
     """
     published: list[PublishedWindow] = []
-    while window := next_window(lake):
+    looked_at = utc_now()
+    while window := next_window(lake, looked_at):
         published.append(publish_window(lake, window, progress=progress))
         _give_memory_back()
+        looked_at = utc_now()
+    mark_looked_at(lake.store, looked_at)
     return published
 
 

@@ -7,7 +7,7 @@ A window is an immutable list of landing objects, `lake/windows/<n>.json`, creat
 publishers that cut window n at once, the loser takes the winner's. Its marker `<n>.published.json`
 is written after every table has its rows. Numbers start at 1, have no gaps, and markers follow in
 the same order. `head.json` only remembers how far both had come, so that nobody lists years of
-windows.
+windows, and when landing was last found to hold nothing more.
 """
 
 from __future__ import annotations
@@ -141,6 +141,27 @@ def published_windows(lake: Lake, after: int = 0) -> list[PublishedWindow]:
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(partial(read_published, lake.store), range(after + 1, last + 1))
         return [marker for marker in found if marker is not None]
+
+
+def watermark(store: Store) -> datetime | None:
+    """What was received before this (naive UTC) is in the event tables, but for late objects.
+
+    None before the first window and the first look at an empty landing. It moves on with each
+    publish, also where nothing new had landed.
+    """
+    last = last_published(store)
+    marker = read_published(store, last) if last else None
+    head = _read_head(store)
+    # a look that ended before the last window says nothing about what landed before that one
+    looked_at = head.looked_at if head is not None and head.published >= last else None
+    return max(filter(None, (marker and marker.watermark, looked_at)), default=None)
+
+
+def mark_looked_at(store: Store, at: datetime) -> None:
+    """Remember that all that had landed by then (naive UTC) is published."""
+    head = _read_head(store)
+    known = head.looked_at if head else None
+    _write_head(store, _Head(last_published(store), max(at, known or at)))
 
 
 def read_window(store: Store, n: int) -> Window | None:
@@ -302,21 +323,45 @@ def _marker_key(n: int) -> str:
     return f"{PREFIX}{n:010d}{_MARKER_SUFFIX}"
 
 
+@dataclass(frozen=True)
+class _Head:
+    """A number that the last published window has at least, and until when nothing more had
+    landed.
+    """
+
+    published: int
+    looked_at: datetime | None
+
+
 def _head(store: Store) -> int:
     """A number that the last published window has at least."""
+    head = _read_head(store)
+    if head is not None:
+        return head.published
+    keys = [info.key for info in store.list(PREFIX) if info.key.endswith(_MARKER_SUFFIX)]
+    return int(keys[-1].removeprefix(PREFIX).removesuffix(_MARKER_SUFFIX)) if keys else 0
+
+
+def _read_head(store: Store) -> _Head | None:
     try:
-        return int(json.loads(store.get(HEAD_KEY))["published"])
+        raw: dict[str, Any] = json.loads(store.get(HEAD_KEY))
     except NotFound:
-        keys = [info.key for info in store.list(PREFIX) if info.key.endswith(_MARKER_SUFFIX)]
-        return int(keys[-1].removeprefix(PREFIX).removesuffix(_MARKER_SUFFIX)) if keys else 0
+        return None
+    looked_at = raw.get("looked_at")
+    return _Head(int(raw["published"]), _parse_time(looked_at) if looked_at else None)
+
+
+def _write_head(store: Store, head: _Head) -> None:
+    store.put(HEAD_KEY, _to_json(head), content_type="application/json")
 
 
 def _remember(store: Store, n: int) -> None:
+    head = _read_head(store)
     if n > _head(store):
-        store.put(HEAD_KEY, json.dumps({"published": n}).encode(), content_type="application/json")
+        _write_head(store, _Head(n, head.looked_at if head else None))
 
 
-def _to_json(value: Window | PublishedWindow) -> bytes:
+def _to_json(value: Window | PublishedWindow | _Head) -> bytes:
     def encode(item: object) -> str:
         if isinstance(item, datetime):
             return f"{item.isoformat()}Z"

@@ -5,6 +5,7 @@ What belongs here: `create_app` and what concerns every request. What does not: 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Thread
@@ -17,12 +18,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aethex.service import api, health, media, pages, static_files
+from aethex.service import api, health, media, metrics, pages, static_files
+from aethex.service.api.events import EventsCors
 from aethex.service.headers import HeadAsGet, SecurityHeaders
 from aethex.service.openapi import complete_openapi
 from aethex.service.pages.errors import error_page, wants_page
 from aethex.service.problems import Problem, as_problem, problem_response
-from aethex.service.resources import open_resources
+from aethex.service.resources import open_resources, working
 from aethex.settings import Settings, get_settings
 
 _DESCRIPTION = """\
@@ -34,7 +36,17 @@ What every number means: docs/metrics.md. `null` means "not measured", never zer
 
 def create() -> FastAPI:
     """The service of this environment: `uvicorn --factory aethex.service.app:create`."""
+    _spare_the_collector()
     return create_app(get_settings())
+
+
+def _spare_the_collector() -> None:
+    """Requests make many objects that die at once, and what was imported never dies: looking
+    through all of it again and again took half of the CPU of a busy service.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -47,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
         # a build of a remote store takes seconds to fetch; nothing waits for it but who asks for it
         Thread(target=app.state.resources.marts.warm, name="marts", daemon=True).start()
         try:
-            yield
+            async with working(app.state.resources):
+                yield
         finally:
             await anyio.to_thread.run_sync(opening.__exit__, None, None, None)
 
@@ -59,12 +72,13 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere; docs/api.md says the same
         redoc_url=None,
     )
-    for router in (health.router, api.router, media.router, static_files.router, pages.router):
-        app.include_router(router)
+    for part in (api, health, metrics, media, static_files, pages):
+        app.include_router(part.router)
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(EventsCors, origins=settings.cors_origins)
     app.add_middleware(SecurityHeaders, is_https=settings.effective_public_url.startswith("https:"))
     complete_openapi(app)
     return app

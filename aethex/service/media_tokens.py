@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import hmac
 import math
-import os
 import re
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
+from aethex.service.secret import service_key
 from aethex.settings import Settings
 
 AUDIENCE_PUBLIC = "public"
@@ -37,7 +34,6 @@ ROUNDING_SECONDS = 6 * 3600
 _VERSION = "1"
 _MAC_BYTES = hashlib.sha256().digest_size
 _MAX_TOKEN_CHARACTERS = 512
-_KEY_FILE = "media_secret"
 _ID = re.compile(r"[a-z]+_[0-9A-Za-z]{1,40}")
 _PREFIX = re.compile(r"vods/[A-Za-z0-9_]+/[A-Za-z0-9_]+/")
 
@@ -74,9 +70,7 @@ class MediaTokens:
     @classmethod
     def from_settings(cls, settings: Settings) -> MediaTokens:
         """Tokens with the settings' key, or the one kept in the data folder (made if absent)."""
-        if settings.media_secret is not None:
-            return cls(settings.media_secret.get_secret_value().encode())
-        return cls(_kept_key(settings.data_dir / _KEY_FILE))
+        return cls(service_key(settings))
 
     def issue(
         self,
@@ -133,35 +127,3 @@ def _decode(token: str) -> bytes:
     if len(blob) <= _MAC_BYTES or _encode(blob) != token:
         raise BadToken("invalid")
     return blob
-
-
-def _kept_key(path: Path) -> bytes:
-    """The key kept in `path`; made once when absent, also when several processes start at once.
-
-    The key is written to a file of its own first and then linked into place: the first link wins,
-    and nobody ever reads half a key.
-    """
-    try:
-        return _read_key(path)
-    except FileNotFoundError:
-        pass
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mine = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(mine, path)
-    finally:
-        mine.unlink()
-    return _read_key(path)
-
-
-def _read_key(path: Path) -> bytes:
-    key = path.read_text().strip()
-    if not key:
-        raise ValueError(f"{path} is empty; delete it to have a new media key made.")
-    return key.encode()

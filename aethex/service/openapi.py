@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from aethex.lake.event_tables import EVENT_TABLES
+from aethex.lake.tables import Table
 from aethex.service.api.measures import (
     ChannelAnalyticsOut,
     SegmentOut,
@@ -18,6 +21,7 @@ from aethex.service.api.measures import (
     ViewersChartOut,
 )
 from aethex.service.api.schemas import ChannelOut, VodOut
+from aethex.service.ingest.events import KINDS, Event
 from aethex.service.problems import ProblemBody
 
 _WITH_EXAMPLES = (
@@ -53,6 +57,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["ProblemBody"] = problem
+    schemas.update(_event_schemas())
     for model in _WITH_EXAMPLES:  # FastAPI leaves out their nulls, which are what is to be shown
         schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
     for name in _UNUSED:
@@ -87,3 +92,30 @@ def _example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     if "properties" in schema:
         return {name: _example_of(part, schemas) for name, part in schema["properties"].items()}
     return None
+
+
+def _event_schemas() -> dict[str, Any]:
+    """`Event` and one schema a kind, from the structs that decode them; what a field means stands
+    with the columns of the kind's table.
+    """
+    (choice,), parts = msgspec.json.schema_components(
+        [Event], ref_template="#/components/schemas/{name}"
+    )
+    for struct, kind in KINDS.items():
+        table = EVENT_TABLES[kind]
+        schema = parts[struct.__name__]
+        schema["description"] = f"{struct.__doc__} Lands in `{table.name}`."
+        for name, part in schema["properties"].items():
+            part["description"] = _meaning(table, name)
+    return {**parts, "Event": {**choice, "description": "One event; `kind` says which."}}
+
+
+def _meaning(table: Table, name: str) -> str:
+    if name == "kind":
+        return "The kind of event."
+    if name == "user_agent":
+        return (
+            "From backends: the user agent of the viewer's player; it is only asked for crawlers."
+        )
+    column = table.column(name)
+    return f"{column.doc} [{column.unit}]" if column.unit else column.doc

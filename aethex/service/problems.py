@@ -230,10 +230,15 @@ def _remedy(kind: str, field: str, context: Mapping[str, Any]) -> str:
 
 
 _DESCRIPTIONS: dict[int, str] = {
-    403: "Refused: the address is not signed by this service, was changed, or is over.",
+    401: "The server token is not known, or was revoked.",
+    403: "Refused: a media address that is not signed by this service, was changed, or is over; or "
+    "a page of an origin that may not send events.",
     404: "There is no such thing, or it is not public.",
+    413: "The body is too large, packed or unpacked.",
+    415: "Content-Type or Content-Encoding is not one that is taken.",
     416: "The range lies outside the object.",
-    422: "A parameter cannot be used; `errors` names each with its remedy.",
+    422: "A parameter or the body cannot be used; `errors` names each field with its remedy.",
+    429: "Too much at once: try again after `Retry-After` seconds.",
     503: "A part that is needed does not answer now; `part` names it.",
 }
 
@@ -242,7 +247,11 @@ _EXAMPLES: dict[int, Problem] = {
         403, "This media address is over. Load the page again for a new one.", kind="media-expired"
     ),
     404: not_found("VOD", "vod_01JH2V5Q8ZK3M4N5P6Q7R8S9TA"),
+    401: Problem(401, "The server token is not known, or was revoked."),
+    413: Problem(413, "The body has more than 1,048,576 bytes: send fewer events."),
+    415: Problem(415, "Content-Type 'text/html' is not known: send application/json."),
     416: Problem(416, "The object has 1048576 bytes."),
+    429: Problem(429, "More events wait for the store than may: send these again in a moment."),
     422: bad_field("from", "It is not before to.", "Give a from earlier than to."),
     503: unavailable(
         "database", "The database does not answer. It is tried again on each request."

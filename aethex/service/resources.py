@@ -1,20 +1,27 @@
 """What requests need, opened when the service starts and closed when it stops.
 
-What belongs here: holding the library, the store, the marts' reader, the tokens and the static
-files. What does not: what a route does with them.
+What belongs here: holding the library, the store, the marts' reader, ingest, the tokens and the
+static files. What does not: what a route does with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
 from aethex.library import Library
+from aethex.service.collector import Collector
+from aethex.service.ingest.ingest import Ingest
+from aethex.service.ingest.senders import Senders
+from aethex.service.ingest.viewers import ViewerIds
 from aethex.service.marts import Marts
 from aethex.service.media_tokens import MediaTokens
+from aethex.service.metrics import Metrics
+from aethex.service.outbox import OutboxDrain
+from aethex.service.secret import service_key
 from aethex.service.static_files import StaticFiles
 from aethex.settings import Settings
 from aethex.store import Store, open_store
@@ -28,6 +35,12 @@ class Resources:
     library: Library
     store: Store
     marts: Marts
+    metrics: Metrics
+    ingest: Ingest
+    outbox: OutboxDrain
+    collector: Collector
+    senders: Senders
+    viewers: ViewerIds
     tokens: MediaTokens
     static: StaticFiles
 
@@ -37,6 +50,8 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     """Resources for one service. Neither the database nor the store need to answer yet."""
     store = open_store(settings)
     marts = Marts(settings, store)
+    metrics = Metrics()
+    viewers = ViewerIds(service_key(settings))
     try:
         with Library.open(settings) as library:
             yield Resources(
@@ -44,6 +59,12 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 library=library,
                 store=store,
                 marts=marts,
+                metrics=metrics,
+                ingest=Ingest(settings, store, library, metrics),
+                outbox=OutboxDrain(library, store, metrics),
+                collector=Collector(settings, library, store, metrics),
+                senders=Senders(library, viewers),
+                viewers=viewers,
                 tokens=MediaTokens.from_settings(settings),
                 static=StaticFiles(),
             )
@@ -54,3 +75,14 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
 def resources_of(connection: HTTPConnection) -> Resources:
     """The resources of the service that this request came to."""
     return connection.app.state.resources
+
+
+@asynccontextmanager
+async def working(resources: Resources) -> AsyncIterator[None]:
+    """What the service does beside answering: flushing events, draining the outbox, collecting."""
+    async with (
+        resources.ingest.running(),
+        resources.outbox.running(),
+        resources.collector.running(),
+    ):
+        yield

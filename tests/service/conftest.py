@@ -18,7 +18,7 @@ from aethex.settings import Settings
 class Client:
     """Requests to an application in process, for tests that are no coroutines.
 
-    An error in a route is an answer, as it is for everybody.
+    An error in a route is an answer, as it is for everybody. Cookies are not kept.
     """
 
     def __init__(self, portal: BlockingPortal, http: httpx.AsyncClient) -> None:
@@ -26,7 +26,9 @@ class Client:
         self._http = http
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return self._portal.call(lambda: self._http.request(method, path, **options))
+        answer = self._portal.call(lambda: self._http.request(method, path, **options))
+        self._http.cookies.clear()
+        return answer
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)

@@ -1,0 +1,111 @@
+"""`aethex token …`: server tokens, by which backends send events.
+
+What belongs here: arguments and what the terminal shows. What does not: tokens (`library.tokens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from sqlalchemy.orm import Session
+
+from aethex.commands.terminal import output
+from aethex.settings import get_settings
+
+app = typer.Typer(help="Server tokens, by which backends send events.", no_args_is_help=True)
+
+TokenId = Annotated[str, typer.Argument(help="Id of the token, as `aethex token list` shows it.")]
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for, such as 'chat relay'.")],
+    channel: Annotated[
+        str | None, typer.Option(help="Username of the one channel that it may send events of.")
+    ] = None,
+    platform: Annotated[
+        bool, typer.Option("--platform", help="It may send events of all channels.")
+    ] = False,
+) -> None:
+    """Make a token and print it, once: only its digest is stored."""
+    if (channel is None) != platform:
+        raise typer.BadParameter("give either --channel or --platform")
+    from aethex.library import NotInLibrary, channels, tokens
+
+    with _session() as s:
+        of_channel = channels.by_username(s, channel) if channel else None
+        if channel and of_channel is None:
+            raise NotInLibrary(f"There is no channel {channel}: check --channel.")
+        token, text = tokens.create(s, name, of_channel.id if of_channel else None)
+    _show_secret(token.id, text)
+
+
+@app.command("list")
+def list_tokens() -> None:
+    """Show all tokens: whose they are, and whether they are still good."""
+    from aethex.library import channels, tokens
+
+    with _session() as s:
+        found = tokens.list_all(s)
+        names = channels.by_ids(s, [token.channel_id for token in found if token.channel_id])
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "name", "for", "created", "rotated", "state"):
+        table.add_column(heading)
+    for token in found:
+        table.add_row(
+            token.id,
+            token.name,
+            f"@{names[token.channel_id].username}" if token.channel_id else "the platform",
+            f"{token.created_at:%Y-%m-%d}",
+            f"{token.rotated_at:%Y-%m-%d}" if token.rotated_at else "",
+            "[red]revoked[/]" if token.revoked_at else "[green]good[/]",
+        )
+    output.print(table if found else "There are no tokens yet: `aethex token create` makes one.")
+
+
+@app.command()
+def rotate(
+    token_id: TokenId,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, help="How long the old one stays good.")
+    ] = 24.0,
+) -> None:
+    """Give a token a new text; the old one stays good for a while."""
+    from aethex.library import tokens
+
+    with _session() as s:
+        _, text = tokens.rotate(s, token_id, datetime.now(UTC), timedelta(hours=overlap_hours))
+    _show_secret(token_id, text)
+    output.print(f"The old one is good for {overlap_hours:g} more hours.")
+
+
+@app.command()
+def revoke(token_id: TokenId) -> None:
+    """Make a token useless, for ever; the service knows within five seconds."""
+    from aethex.library import tokens
+
+    with _session() as s:
+        token = tokens.revoke(s, token_id, datetime.now(UTC))
+    output.print(f"{token.name} ({token_id}) is revoked.")
+
+
+@contextmanager
+def _session() -> Iterator[Session]:
+    from aethex.library import Library, upgrade
+    from aethex.postgres import start_embedded
+
+    settings = get_settings()
+    with start_embedded(settings):
+        upgrade(settings)
+        with Library.open(settings) as library, library.session() as session:
+            yield session
+
+
+def _show_secret(token_id: str, text: str) -> None:
+    output.print(f"{token_id}. Keep this, it is not shown again:\n")
+    output.print(text, soft_wrap=True, highlight=False)

@@ -1,0 +1,134 @@
+"""Who sends a batch: a backend with a server token, or a player with a viewer's signed id.
+
+What belongs here: recognising the sender of a request, and what it may do. What does not: events.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import anyio.to_thread
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+from starlette.requests import Request
+
+from aethex.library import Library, ServerToken, tokens
+from aethex.service.ingest.viewers import COOKIE, ViewerIds
+from aethex.service.problems import Problem
+
+TOKEN_SECONDS = 5.0
+"""How long a token is trusted before the library is asked again: a revocation works after that."""
+
+_TOKENS_AT_MOST = 1_000
+_UNKNOWN_ADDRESS = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sent a batch.
+
+    name: `player`, or the token's id.
+    is_server: with a server token; channel_id: the one channel that it is for, None: all of them.
+    viewer_id: of a player, None where it has none or wishes not to be tracked.
+    crawler: the known crawler that a player's user agent names. address: of a player.
+    """
+
+    name: str
+    is_server: bool
+    channel_id: str | None
+    viewer_id: str | None
+    crawler: str | None
+    address: str
+
+    @property
+    def is_platform(self) -> bool:
+        """Whether it is a backend of the platform, whose word counts for every channel."""
+        return self.is_server and self.channel_id is None
+
+
+class Senders:
+    """Recognises senders; tokens are remembered for a few seconds."""
+
+    def __init__(
+        self, library: Library, viewers: ViewerIds, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._library = library
+        self._viewers = viewers
+        self._clock = clock
+        self._tokens: OrderedDict[str, tuple[float, ServerToken | None]] = OrderedDict()
+
+    async def of(self, request: Request) -> Sender:
+        """The request's sender. Raises Problem (401) for a token that is none, or no longer one."""
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            return self._player(request)
+        token = await self._token(authorization)
+        return Sender(token.id, True, token.channel_id, None, None, "")
+
+    def _player(self, request: Request) -> Sender:
+        signed = request.query_params.get("viewer") or request.cookies.get(COOKIE)
+        return Sender(
+            name="player",
+            is_server=False,
+            channel_id=None,
+            viewer_id=None if wants_no_tracking(request) else self._viewers.read(signed),
+            crawler=crawler_of(request.headers.get("user-agent", "")),
+            address=request.client.host if request.client else _UNKNOWN_ADDRESS,
+        )
+
+    async def _token(self, authorization: str) -> ServerToken:
+        scheme, _, text = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthorized("Authorization takes a server token: `Bearer aethex_…`.")
+        at, token = self._tokens.get(text, (float("-inf"), None))
+        if self._clock() - at >= TOKEN_SECONDS:
+            token = await anyio.to_thread.run_sync(self._look_up, text)
+        if token is None:
+            raise _unauthorized(
+                "The server token is not known, or was revoked: `aethex token list` shows which "
+                "there are."
+            )
+        return token
+
+    def _look_up(self, text: str) -> ServerToken | None:
+        at = self._clock()
+        with self._library.session() as session:
+            token = tokens.recognise(session, text, datetime.now(UTC))
+        self._tokens[text] = (at, token)
+        while len(self._tokens) > _TOKENS_AT_MOST:
+            self._tokens.popitem(last=False)
+        return token
+
+
+def wants_no_tracking(request: Request) -> bool:
+    """Whether the browser asks not to be tracked (Do Not Track, Global Privacy Control)."""
+    return request.headers.get("dnt") == "1" or request.headers.get("sec-gpc") == "1"
+
+
+@lru_cache(maxsize=4096)
+def crawler_of(user_agent: str) -> str | None:
+    """The name of the known crawler that a user agent names, None for a browser.
+
+    A program that says nothing of itself is no browser: `no user agent`. The list of crawlers is
+    the package crawler-user-agents.
+    """
+    if not user_agent.strip():
+        return "no user agent"
+    for pattern in _patterns():
+        if found := pattern.search(user_agent):
+            return re.sub(r"[^A-Za-z0-9 _.-]", "", found[0]).strip()[:64] or "crawler"
+    return None
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(entry["pattern"]) for entry in CRAWLER_USER_AGENTS_DATA)
+
+
+def _unauthorized(detail: str) -> Problem:
+    return Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="events"'})
