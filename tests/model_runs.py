@@ -6,7 +6,7 @@ What belongs here: filling inputs and running the models in order. What does not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -50,15 +50,21 @@ def fill_inputs(inputs: Mapping[str, Iterable[Mapping[str, Any]]]) -> duckdb.Duc
 def run(con: duckdb.DuckDBPyConnection, model: Model, day: date) -> list[Row]:
     """The model's rows of that day; its table has them from then on, in place of older ones.
 
-    Of a table read by `same_partition` the model sees that partition only, as in the lake.
+    Of a table the model sees what its selection names, as in the lake.
     """
-    column = model.partition_column
+    near = "occurred_at::DATE BETWEEN DATE '{}' AND DATE '{}'"
+    one = timedelta(days=1)
+    seen = {
+        "same_partition": f"{model.partition_column} = DATE '{day}'",
+        "same_day": near.format(day, day),
+        "days_around": near.format(day - one, day + one),
+    }
     for name, selection in model.reads.items():
-        is_seen = f"{column} = DATE '{day}'" if selection == "same_partition" else "true"
+        is_seen = seen.get(selection, "true")
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM all_{name} WHERE {is_seen}")
     rows = compute(con, model, day)
     con.execute(f"DROP TABLE {model.name}")
-    con.execute(f"DELETE FROM all_{model.name} WHERE {column} = $day", {"day": day})
+    con.execute(f"DELETE FROM all_{model.name} WHERE {model.partition_column} = $day", {"day": day})
     _insert(con, model.name, rows)
     for name in model.reads:
         con.execute(f"DROP VIEW {name}")

@@ -84,8 +84,7 @@ def _days_to_compute(context: dg.AssetExecutionContext, lake: Lake, model: Model
     chosen = days_of_run(context)
     if chosen is not None:
         return sorted(chosen)
-    found = due(lake)
-    return list(found.stream_days if model.partition_column == "stream_day" else found.days)
+    return list(due(lake).of(model))
 
 
 def _report_days(context: dg.AssetExecutionContext, results: list[ModelResult]) -> None:

@@ -64,7 +64,7 @@ def _left_to_compute(context: dg.AssetExecutionContext, found: Due, models: Mode
     computed = days_of_run(context) if has_all_models else set[date]()
     if computed is None:
         return 0
-    return len(set(found.stream_days) - computed) + len(set(found.days) - computed)
+    return sum(len(set(one.days) - computed) for one in found.models)
 
 
 def _build_checks(models: Models) -> Iterator[tuple[Model, Check]]:

@@ -73,7 +73,8 @@ class Build:
 
     window: the last publish window whose rows are in it; fresh_until: that window's watermark, None
     before the first window. tables: marts and dims. events: the snapshot of each event table when
-    it was made.
+    it was made. models: fingerprints of those whose tables are not in it; dims: snapshots of
+    those that are not in it.
     """
 
     id: str
@@ -82,6 +83,18 @@ class Build:
     fresh_until: datetime | None
     tables: dict[str, BuildTable]
     events: dict[str, int | None]
+    models: dict[str, str]
+    dims: dict[str, int | None]
+
+    def fingerprint_of(self, model: str) -> str | None:
+        """Of the model as it was when the build was made; None where it was not there."""
+        table = self.tables.get(model)
+        return table.fingerprint if table else self.models.get(model)
+
+    def snapshot_of(self, dim: str) -> int | None:
+        """Of the dim table as it was when the build was made; None where it was empty."""
+        table = self.tables.get(dim)
+        return table.snapshot_id if table else self.dims.get(dim)
 
     @property
     def rows(self) -> int:
@@ -145,6 +158,8 @@ def from_json(data: bytes) -> Build:
         fresh_until=_time(raw["fresh_until"]) if raw["fresh_until"] else None,
         tables={name: _table(table) for name, table in raw["tables"].items()},
         events=raw["events"],
+        models=raw.get("models", {}),
+        dims=raw.get("dims", {}),
     )
 
 

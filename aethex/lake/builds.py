@@ -78,12 +78,19 @@ class _Candidate:
 
     tables: dict[str, BuildTable]
     events: dict[str, int | None]
+    models: dict[str, str]
+    dims: dict[str, int | None]
     current: Build | None
     info: ObjectInfo | None
 
     @property
     def is_unchanged(self) -> bool:
-        return self.current is not None and self.current.tables == self.tables
+        return (
+            self.current is not None
+            and self.current.tables == self.tables
+            and self.current.models == self.models
+            and self.current.dims == self.dims
+        )
 
 
 def publish_build(
@@ -135,6 +142,8 @@ def _record(candidate: _Candidate, done: Due, now: datetime) -> Build:
         fresh_until=fresh_until,
         tables=candidate.tables,
         events=candidate.events,
+        models=candidate.models,
+        dims=candidate.dims,
     )
 
 
@@ -158,9 +167,16 @@ def _look(lake: Lake, models: Models) -> _Candidate:
     tables = {
         name: _state(lake, table, fingerprints.get(name, ""), known.get(name))
         for name, table in {**models.tables, **DIM_TABLES}.items()
+        if table.is_published
+    }
+    unheld = {model.name: model.fingerprint for model in models if model.name not in tables}
+    dims = {
+        name: _snapshot_id(lake.table(table))
+        for name, table in DIM_TABLES.items()
+        if not table.is_published
     }
     events = {table.name: _snapshot_id(lake.table(table)) for table in EVENT_TABLES.values()}
-    return _Candidate(tables, events, current, info)
+    return _Candidate(tables, events, unheld, dims, current, info)
 
 
 def _state(lake: Lake, table: Table, fingerprint: str, known: BuildTable | None) -> BuildTable:

@@ -41,6 +41,7 @@ def connect(
     settings: Settings | None = None, build: Build | str | None = None, *, with_events: bool = True
 ) -> duckdb.DuckDBPyConnection:
     """A connection for people: the build's tables, and the lake's event tables as of that build.
+    Tables that know viewers are in no build, and are there as they are now.
 
     Without a build yet, all tables are there and empty. `SELECT * FROM duckdb_columns()` shows what
     each column means. `with_events=False` leaves the event tables out, and so needs no database.
@@ -81,6 +82,7 @@ def empty_build_tables() -> dict[str, BuildTable]:
             files=(),
         )
         for name, table in {**load_models().tables, **DIM_TABLES}.items()
+        if table.is_published
     }
 
 
@@ -164,6 +166,13 @@ def _create_event_views(
         create_view(con, table, field_ids(opened), files if build is None or snapshot_id else [])
         describe_view(con, table)
         allowed += files
+    for table in {**load_models().tables, **DIM_TABLES}.values():
+        if not table.is_published:
+            opened = lake.table(table)
+            files = data_files(opened)
+            create_view(con, table, field_ids(opened), files)
+            describe_view(con, table)
+            allowed += files
     return allowed
 
 

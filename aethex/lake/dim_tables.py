@@ -40,6 +40,18 @@ DIM_CHANNELS = Table(
     sort=("channel_id", "valid_from"),
 )
 
+DIM_CHANNEL_OWNERS = Table(
+    name="dim_channel_owners",
+    doc="Whose channels are, one row a version; channels without an owner have none.",
+    columns=(
+        Column("channel_id", "string", doc="The channel.", required=True),
+        Column("owner_id", "string", doc="The user whose it is.", required=True),
+        *VALIDITY_COLUMNS,
+    ),
+    sort=("channel_id", "valid_from"),
+    is_published=False,
+)
+
 DIM_STREAMS = Table(
     name="dim_streams",
     doc="Live streams of the library, one row a version.",
@@ -121,6 +133,13 @@ DIM_VODS = Table(
 
 DIM_TABLES: dict[str, Table] = {
     table.name: table
-    for table in (DIM_CHANNELS, DIM_STREAMS, DIM_STREAM_SEGMENTS, DIM_CATEGORIES, DIM_VODS)
+    for table in (
+        DIM_CHANNELS,
+        DIM_CHANNEL_OWNERS,
+        DIM_STREAMS,
+        DIM_STREAM_SEGMENTS,
+        DIM_CATEGORIES,
+        DIM_VODS,
+    )
 }
 """The dimension tables by name."""

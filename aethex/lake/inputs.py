@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from aethex.lake.changes import AFTER_STREAM, DAY, last_day
 from aethex.lake.core import Lake
 from aethex.lake.dim_tables import DIM_STREAMS, DIM_TABLES
 from aethex.lake.event_tables import EVENT_TABLES
@@ -46,42 +47,53 @@ class _Inputs:
         self._models = models
         self._day = day
         self._opened: dict[str, IcebergTable] = {}
-        self._filters: dict[Selection, str] = {}
+        self._filters: dict[tuple[Selection, bool], str] = {}
 
     def open(self, name: str, selection: Selection, model: Model) -> int:
         """Make the view of one input; returns how many files it has."""
         table = self._definition(name)
         opened = self._table(table)
-        if selection not in self._filters:
-            self._filters[selection] = self._filter(selection, model.partition_column)
-        row_filter = self._filters[selection]
+        how = (selection, name in _EVENTS)
+        if how not in self._filters:
+            self._filters[how] = self._filter(selection, model.partition_column, how[1])
+        row_filter = self._filters[how]
         files = [] if row_filter == _NOTHING else data_files(opened, row_filter)
         create_view(self._con, table, field_ids(opened), files)
         return len(files)
 
-    def _filter(self, selection: Selection, partition_column: str) -> str:
-        if selection == "whole":
-            return "true"
-        if selection == "same_partition":
-            return f"{partition_column} == '{self._day}'"
-        if selection == "stream_days":
-            return self._covered_by_streams_of_the_day()
-        return self._stream_days_live_on_the_day()
+    def _filter(self, selection: Selection, partition_column: str, is_events: bool) -> str:
+        match selection:
+            case "whole":
+                return "true"
+            case "same_partition":
+                return f"{partition_column} == '{self._day}'"
+            case "same_day":
+                return _events_of(self._day, self._day)
+            case "days_around":
+                return _events_of(self._day - DAY, self._day + DAY)
+            case "stream_days":
+                return self._covered_by_streams_of_the_day(is_events)
+            case "live_streams":
+                return self._stream_days_live_on_the_day()
 
-    def _covered_by_streams_of_the_day(self) -> str:
-        """Events from the first start to the last end of the streams; without an end, all from the
-        start.
+    def _covered_by_streams_of_the_day(self, is_events: bool) -> str:
+        """From the first start to some minutes after the last end of the streams; without an end,
+        all from the start.
         """
         rows = self._ask_streams(
-            "SELECT min(started_at), max(ended_at), count(*) FILTER (WHERE ended_at IS NULL) "
+            "SELECT min(started_at), max(ended_at) + $after, "
+            "count(*) FILTER (WHERE ended_at IS NULL) "
             "FROM dim_streams WHERE valid_to IS NULL AND stream_day = $day",
-            {"day": self._day},
+            {"day": self._day, "after": AFTER_STREAM},
         )
         begin, end, open_streams = rows[0]
         if begin is None:
             return _NOTHING
-        since = f"occurred_at >= '{begin.isoformat()}'"
-        return since if open_streams else f"{since} and occurred_at < '{end.isoformat()}'"
+        if is_events:
+            since = f"occurred_at >= '{begin.isoformat()}'"
+            return since if open_streams else f"{since} and occurred_at <= '{end.isoformat()}'"
+        since = f"day >= '{begin.date()}'"
+        return since if open_streams else f"{since} and day <= '{last_day(end)}'"
 
     def _stream_days_live_on_the_day(self) -> str:
         """The stream days of the streams that were, or may have been, live on the day."""
@@ -110,3 +122,8 @@ class _Inputs:
         if name in self._models:
             return self._models[name].table
         return DIM_TABLES.get(name) or _EVENTS[name]
+
+
+def _events_of(first: date, last: date) -> str:
+    """Events of those days, both in it."""
+    return f"occurred_at >= '{first}T00:00:00' and occurred_at < '{last + DAY}T00:00:00'"

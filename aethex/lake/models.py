@@ -10,6 +10,7 @@ one (`runner`), the SQL subset (`portable`).
     grain: one row per …                   key: [columns that are unique]
     partition: {column, parameter}         the day that a run replaces, and the query's $parameter
     for it
+    published: true                        false: builds do not hold it (it knows viewers)
     reads: {table: selection}              every table of the query, and which of its files a run
     opens
     columns: {name: {type, unit, description, required}}
@@ -20,7 +21,10 @@ Selections, for the day D of a run:
 
     whole             all rows (dimensions)
     same_partition    the table's rows of partition D
-    stream_days       events of the days that the streams of stream day D cover
+    same_day          events of day D
+    days_around       events of the days D - 1, D and D + 1
+    stream_days       events, or rows of a table keyed by day, of the days that the streams of
+                      stream day D cover (and ten minutes more)
     live_streams      a stream-keyed table's rows of every stream that was live on day D
 
 `when: run` (the default) checks the fresh rows, under the model's own name, beside what the query
@@ -49,12 +53,17 @@ __all__ = ["MODELS_DIR", "Check", "Model", "ModelError", "Models", "load_models"
 
 MODELS_DIR = PROJECT_DIR / "aethex" / "assets" / "models"
 
-Selection = Literal["whole", "same_partition", "stream_days", "live_streams"]
+Selection = Literal[
+    "whole", "same_partition", "same_day", "days_around", "stream_days", "live_streams"
+]
 When = Literal["run", "build"]
 PARTITION_COLUMNS = ("stream_day", "day")
 DUE_TABLES = {"stream_day": "due_stream_days", "day": "due_days"}
 
-_KEYS = ("description", "owner", "grain", "key", "partition", "reads", "columns", "checks")
+_KEYS = (
+    *("description", "owner", "grain", "key", "partition", "published", "reads", "columns"),
+    "checks",
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class Models:
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The mart tables by name."""
+        """All tables of models by name, those that are not published too."""
         return {model.name: model.table for model in self}
 
     def keyed_by(self, column: str) -> list[Model]:
@@ -176,6 +185,7 @@ def _load(folder: Path) -> Model:
         columns=columns,
         partition=(Partition(column),),
         sort=tuple(key),
+        is_published=document.flag("published", True),
     )
     sql = _query(folder / "query.sql", document, partition.text("parameter"))
     return Model(
@@ -286,7 +296,10 @@ def _check_reads(model: Model, known: dict[str, Table], models: dict[str, Model]
             "whole": name in DIM_TABLES,
             "same_partition": name in models
             and models[name].partition_column == model.partition_column,
-            "stream_days": name in events and model.partition_column == "stream_day",
+            "same_day": name in events and model.partition_column == "day",
+            "days_around": name in events and model.partition_column == "day",
+            "stream_days": model.partition_column == "stream_day"
+            and (name in events or (name in models and models[name].partition_column == "day")),
             "live_streams": name in models
             and models[name].partition_column == "stream_day"
             and model.partition_column == "day",
@@ -296,8 +309,10 @@ def _check_reads(model: Model, known: dict[str, Table], models: dict[str, Model]
                 name, f"selection {selection!r} does not fit {name!r} read by {model.name!r}"
             )
     tables = {*model.reads, model.name}
+    every = {**known, **{name: one.table for name, one in models.items()}}
+    in_builds = {name for name, table in every.items() if table.is_published and name not in events}
     for check, entry in zip(model.checks, document.sections("checks"), strict=True):
-        allowed = tables if check.when == "run" else {*known, *models, *DUE_TABLES.values()}
+        allowed = tables if check.when == "run" else {*in_builds, *DUE_TABLES.values()}
         if outside := sorted(check.reads - allowed):
-            remedy = "say `when: build`" if check.when == "run" else "no such table"
+            remedy = "say `when: build`" if check.when == "run" else "no build has such a table"
             raise entry.fail("sql", f"check {check.name!r} reads {', '.join(outside)}: {remedy}")

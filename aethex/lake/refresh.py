@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
 from aethex.lake.build_records import Build
 from aethex.lake.builds import BuildFailed, publish_build
 from aethex.lake.core import Lake
 from aethex.lake.due import Due, due
-from aethex.lake.models import Model, Models, load_models
+from aethex.lake.models import Models, load_models
 from aethex.lake.runner import ModelResult, run_model
 
 Progress = Callable[[ModelResult], None]
@@ -53,7 +52,7 @@ def run_due(
     """Run every model for its due days, what is read before what reads it. Raises ModelRunError."""
     results: list[ModelResult] = []
     for model in models or load_models():
-        for day in _days_of(found, model):
+        for day in found.of(model):
             result = run_model(lake, model, day, models=models)
             results.append(result)
             if progress is not None:
@@ -66,7 +65,3 @@ def _refresh(lake: Lake, models: Models, progress: Progress | None) -> Refreshed
     results = run_due(lake, found, models=models, progress=progress)
     build = publish_build(lake, found, models=models)
     return Refreshed(found, tuple(results), build)
-
-
-def _days_of(found: Due, model: Model) -> tuple[date, ...]:
-    return found.stream_days if model.partition_column == "stream_day" else found.days

@@ -102,13 +102,18 @@ class Partition:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the lake as data: what its columns mean, how its files are cut and sorted."""
+    """A table of the lake as data: what its columns mean, how its files are cut and sorted.
+
+    is_published: whether builds hold it. Tables that know viewers are not: a build's files are kept
+    and copied, and a viewer could not be forgotten in them.
+    """
 
     name: str
     doc: str
     columns: tuple[Column, ...]
     partition: tuple[Partition, ...] = ()
     sort: tuple[str, ...] = ()
+    is_published: bool = True
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

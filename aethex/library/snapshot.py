@@ -18,8 +18,8 @@ Row = dict[str, Any]
 
 
 def snapshot_rows(s: Session) -> dict[str, list[Row]]:
-    """All rows of `dim_channels`, `dim_streams`, `dim_stream_segments`, `dim_categories`,
-    `dim_vods`.
+    """All rows of `dim_channels`, `dim_channel_owners`, `dim_streams`, `dim_stream_segments`,
+    `dim_categories`, `dim_vods`.
 
     A segment that still runs is left out until it has an end, a VOD until it is ready; deleted VODs
     stay. `stream_day` is the UTC day on which the stream started, None before it does.
@@ -30,6 +30,9 @@ def snapshot_rows(s: Session) -> dict[str, list[Row]]:
         "dim_stream_segments": _stream_segments(),
         "dim_streams": _streams(),
         "dim_categories": select(Category.id.label("category_id"), Category.name),
+        "dim_channel_owners": select(Channel.id.label("channel_id"), Channel.owner_id).where(
+            Channel.owner_id.is_not(None)
+        ),
         "dim_channels": select(
             Channel.id.label("channel_id"), Channel.username, Channel.title, Channel.created_at
         ),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from aethex.lake.dim_tables import DIM_TABLES
 from aethex.lake.models import MODELS_DIR, ModelError, load_models
 
 QUERY = """SELECT
@@ -59,7 +60,16 @@ def test_models_come_in_the_order_in_which_they_read_each_other() -> None:
     for model in models:
         for name in model.reads:
             assert name not in models or order.index(name) < order.index(model.name)
-    assert {model.name for model in models.keyed_by("day")} == {"channel_daily"}
+    assert {model.name for model in models.keyed_by("day")} == {
+        *("channel_daily", "channel_follows", "content_daily"),
+        *("sessions", "bot_marks", "views"),
+    }
+
+
+def test_tables_that_know_viewers_are_in_no_build() -> None:
+    for table in {**load_models().tables, **DIM_TABLES}.values():
+        knows = {"viewer_id", "owner_id", "session_id"} & set(table.column_names)
+        assert table.is_published == (not knows), table.name
 
 
 def test_a_good_folder_is_a_model_with_its_table_and_checks(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from aethex.lake.dim_tables import DIM_TABLES
-from aethex.library import NewSegment, Stream, new_id, snapshot_rows, streams
+from aethex.library import Channel, NewSegment, Stream, new_id, snapshot_rows, streams, users
 from aethex.library.models import Vod
 from aethex.library.segments import replace_segments
 from aethex.library.vods import add_vod, mark_deleted
@@ -23,6 +23,7 @@ def test_rows_have_exactly_the_columns_of_the_lakes_tables(library, stream, vod_
     with library.session() as s:
         add_vod(s, *vod_parts())
         replace_segments(s, stream.id, [NewSegment("Celeste", START, START, "Celeste")])
+        s.get_one(Channel, stream.channel_id).owner_id = users.ensure_user(s, "mika").id
     with library.session() as s:
         rows = snapshot_rows(s)
     for name, table in DIM_TABLES.items():
