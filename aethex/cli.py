@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from aethex.commands import importing, pipeline, platform, settings, tokens
+from aethex.commands import importing, pipeline, platform, settings, simulating, tokens
 from aethex.commands.failures import one_line
 from aethex.commands.terminal import errors
 
@@ -28,6 +28,7 @@ app.add_typer(importing.app, name="import")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
 platform.add_commands(app)
+simulating.add_commands(app)
 settings.add_commands(app)
 
 _is_debug = False

@@ -68,14 +68,19 @@ def database_url(postgres: PostgresForTests) -> Iterator[str]:
         yield url
 
 
+def own_settings(folder: Path, database_url: str) -> Settings:
+    """Settings with everything in that folder and database."""
+    return Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue]
+        data_dir=folder / "data",
+        database_url=database_url,
+    )
+
+
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
     """Settings with everything in the test's own folder and database."""
-    return Settings(
-        _env_file=None,  # pyright: ignore[reportCallIssue]
-        data_dir=tmp_path / "data",
-        database_url=database_url,
-    )
+    return own_settings(tmp_path, database_url)
 
 
 @pytest.fixture(scope="session")

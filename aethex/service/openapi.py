@@ -117,5 +117,7 @@ def _meaning(table: Table, name: str) -> str:
         return (
             "From backends: the user agent of the viewer's player; it is only asked for crawlers."
         )
+    if name == "crawler":
+        return "From relays with a platform token: the crawler that was recognised before."
     column = table.column(name)
     return f"{column.doc} [{column.unit}]" if column.unit else column.doc

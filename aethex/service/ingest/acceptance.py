@@ -140,8 +140,11 @@ class Acceptance:
             return Refusal("channel_id", f"The token is for channel {sender.channel_id} alone.")
         kind = type(event)
         crawler = sender.crawler
-        if sender.is_server and isinstance(event, (Playback, Engagement)):
-            crawler = crawler_of(event.user_agent) if event.user_agent is not None else None
+        if isinstance(event, (Playback, Engagement)):
+            if event.crawler is not None and not sender.is_platform:
+                return Refusal("crawler", "Only a relay with a platform token may name it.")
+            if sender.is_server:
+                crawler = event.crawler or crawler_of(event.user_agent)
         return (
             KINDS[kind],
             event.event_id,

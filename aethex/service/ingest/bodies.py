@@ -6,7 +6,7 @@ What belongs here: bytes. What does not: what they say (`batches`).
 from __future__ import annotations
 
 import pyarrow as pa
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from aethex.service.problems import Problem
 
@@ -31,11 +31,14 @@ async def read_body(request: Request) -> bytes:
         raise _too_large()
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise _too_large()
+            parts.append(part)
+    except ClientDisconnect:
+        raise Problem(400, "The request broke off.") from None  # nobody is there to read it
     body = b"".join(parts)
     return body if encoding == "identity" else unpack(body, encoding)
 

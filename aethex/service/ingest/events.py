@@ -64,6 +64,7 @@ class Playback(Common, tag_field="kind", tag="playback", kw_only=True):
     dropped_frames: _Count | None = None
     error: _Text | None = None
     user_agent: _Text | None = None
+    crawler: _Text | None = None
 
 
 class Chat(Common, tag_field="kind", tag="chat", kw_only=True):
@@ -87,6 +88,7 @@ class Engagement(Common, tag_field="kind", tag="engagement", kw_only=True):
     page: Page | None = None
     ref: _Word | None = None
     user_agent: _Text | None = None
+    crawler: _Text | None = None
 
 
 class Health(Common, tag_field="kind", tag="health", kw_only=True):
@@ -118,7 +120,7 @@ FIELDS = frozenset({"kind"}.union(*(kind.__struct_fields__ for kind in KINDS)))
 """All field names of all kinds."""
 
 _COMMON = frozenset(Common.__struct_fields__)
-_NOT_KEPT = frozenset({"user_agent"})
+_NOT_PAYLOAD = frozenset({"user_agent", "crawler"})
 _WITH_CRAWLER = (Playback, Engagement)
 
 
@@ -130,7 +132,7 @@ class Payload:
 
     def __init__(self, kind: type[Common]) -> None:
         self.names = tuple(
-            name for name in kind.__struct_fields__ if name not in _COMMON | _NOT_KEPT
+            name for name in kind.__struct_fields__ if name not in _COMMON | _NOT_PAYLOAD
         )
         self.has_crawler = kind in _WITH_CRAWLER
         fields: list[Any] = [(name, object, None) for name in self.names]

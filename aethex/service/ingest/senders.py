@@ -111,12 +111,15 @@ def wants_no_tracking(request: Request) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def crawler_of(user_agent: str) -> str | None:
-    """The name of the known crawler that a user agent names, None for a browser.
+def crawler_of(user_agent: str | None) -> str | None:
+    """The name of the known crawler that a user agent names; None for a browser, and where no user
+    agent is known.
 
     A program that says nothing of itself is no browser: `no user agent`. The list of crawlers is
     the package crawler-user-agents.
     """
+    if user_agent is None:
+        return None
     if not user_agent.strip():
         return "no user agent"
     for pattern in _patterns():
