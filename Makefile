@@ -75,6 +75,10 @@ bench: install-dev ## Run the benchmarks and print their figures. NAME=import_vi
 	@for name in $(or $(NAME),$(filter-out __init__,$(notdir $(basename $(wildcard benchmarks/*.py))))); do \
 		$(BIN)/python -m benchmarks.$$name $(ARGS); done
 
+.PHONY: soak
+soak: install-dev ## Five minutes of events while everything is killed in turn, again and again. SECONDS=300.
+	@$(BIN)/python -m pytest -q tests/chaos --soak-seconds=$(or $(SECONDS),300) $(ARGS)
+
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve all dependencies again and write the lock files, with hashes and without registry hosts.
 	@echo uv | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from aethex.store import Store
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak-seconds`: how long tests/chaos goes on breaking things; 0: each once."""
+    parser.addoption("--soak-seconds", type=float, default=0.0)
+
+
 @pytest.fixture(scope="session")
 def session_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that all xdist workers of this test run share."""

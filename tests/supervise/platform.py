@@ -15,6 +15,7 @@ from queue import Empty, Queue
 
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.supervise.control import Control, ProgramState
+from tests.service_process import environment as settings_environment
 
 PATIENCE_SECONDS = 240.0
 
@@ -76,9 +77,8 @@ class Platform:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The settings as the environment of a command; nothing of the machine's own."""
-    names = ("data_dir", "service_port", "dagster_port", "dashboards_port")
-    ours = {f"AETHEX_{name.upper()}": str(getattr(settings, name)) for name in names}
-    return {k: v for k, v in os.environ.items() if not k.startswith("AETHEX_")} | ours
+    machine = {k: v for k, v in os.environ.items() if not k.startswith("AETHEX_")}
+    return machine | settings_environment(settings)
 
 
 @contextmanager
