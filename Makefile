@@ -72,7 +72,7 @@ docs: install-dev ## Write the generated pages again: docs/settings.md.
 
 .PHONY: bench
 bench: install-dev ## Run the benchmarks and print their figures. NAME=import_viewers picks one, ARGS are its options.
-	@for name in $(or $(NAME),$(filter-out __init__,$(notdir $(basename $(wildcard benchmarks/*.py))))); do \
+	@for name in $(or $(NAME),$(filter-out __init__ measure,$(notdir $(basename $(wildcard benchmarks/*.py))))); do \
 		$(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 .PHONY: soak

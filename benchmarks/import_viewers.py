@@ -13,14 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -30,20 +24,11 @@ from aethex.lake.importers import land_viewers, read_viewers
 from aethex.lake.publish import publish
 from aethex.postgres import start_embedded
 from aethex.settings import Settings
+from benchmarks.measure import Measured, in_a_child
 
 FORMATS = ("csv", "parquet", "ndjson", "json")
 CHUNK_ROWS = 500_000
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Seconds and peak memory of one step in a process of its own, and what it answered."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_mib: float
-    answer: Any
 
 
 def main() -> None:
@@ -87,29 +72,6 @@ def show(form: str, step: str, measured: Measured, rows: int, scan: Measured) ->
 
 
 # --- steps, each in a process of its own ----------------------------------------------------------
-
-
-def in_a_child(step: Callable[..., Any], *args: Any) -> Measured:
-    """Run a step in a fresh process, so that its peak memory is its own."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_report_to, args=(theirs, step, args))
-    child.start()
-    theirs.close()
-    measured = ours.recv()
-    child.join()
-    return measured
-
-
-def _report_to(pipe: Any, step: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_before = before.ru_utime + before.ru_stime
-    started = time.perf_counter()
-    answer = step(*args)
-    seconds = time.perf_counter() - started
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_seconds = used.ru_utime + used.ru_stime - cpu_before
-    pipe.send(Measured(seconds, cpu_seconds, used.ru_maxrss / 1024, answer))
 
 
 def do_nothing() -> None:

@@ -92,7 +92,7 @@ def test_every_event_was_taken_and_stands_in_the_tables_once(simulated: Simulate
     assert simulated.sent.events.total() == events["sent"] > events["distinct"]
     counts = [
         simulated.ask(f"SELECT count(*), count(DISTINCT event_id) FROM {table}")[0]
-        for table in ("playback_events", "chat_messages", "follow_events")
+        for table in ("playback_events", "chat_messages", "follow_events", "engagement_events")
     ]
     assert sum(rows for rows, _ in counts) == sum(ids for _, ids in counts) == events["distinct"]
 
@@ -137,10 +137,10 @@ def test_the_stream_s_audience_is_the_truth(simulated: Simulated) -> None:
                chat_messages, chatters, new_followers
         FROM stream_audience WHERE stream_id = ?
         """,
-        simulated.plan.stream.id,
+        simulated.truth["stream_id"],
     )
     truth = simulated.truth
-    content = truth["content"][simulated.plan.stream.id]
+    content = truth["content"][truth["stream_id"]]
     names = ("sessions", "views", "unique_viewers", "watched_ms")
     assert row == (
         *(content["raw"][name] for name in names),
@@ -155,6 +155,14 @@ def test_follows_of_the_channel_are_the_truth(simulated: Simulated) -> None:
     (row,) = simulated.ask("SELECT sum(follows), sum(unfollows) FROM channel_follows")
     follows = simulated.truth["follows"]
     assert row == (follows["follows"], follows["unfollows"])
+
+
+def test_likes_of_each_vod_are_the_truth(simulated: Simulated) -> None:
+    rows = simulated.ask(
+        "SELECT content_id, sum(likes) - sum(unlikes) FROM content_daily "
+        "WHERE content_kind = 'vod' GROUP BY content_id ORDER BY content_id"
+    )
+    assert dict(rows) == simulated.truth["likes"]
 
 
 def test_bots_are_marked_by_their_rule_and_nobody_else_is(simulated: Simulated) -> None:

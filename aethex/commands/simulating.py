@@ -96,12 +96,13 @@ def simulate(
         )
         requests = travel(crowd := gather(plan))
         facts = truth_of(crowd, requests)
-        path = truth or settings.data_dir / "simulations" / f"{plan.stream.id}.json"
+        stream_id = facts["stream_id"]
+        path = truth or settings.data_dir / "simulations" / f"{stream_id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(facts, indent=1))
         with platform_token(library) as token:
             sent = _send(settings, url, token, requests, speed or None, tell)
-    _report("Sent", {"seed": chosen, "stream": plan.stream.id, "truth": str(path)}, sent, as_json)
+    _report("Sent", {"seed": chosen, "stream": stream_id, "truth": str(path)}, sent, as_json)
 
 
 def replay(

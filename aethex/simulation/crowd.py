@@ -33,13 +33,17 @@ _BURST = 60  # sessions of one bot in a minute; people's own bound is 50
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated. Times in ms since 1970; owner_id: of the channel, where it has one."""
+    """What is simulated. Times in ms since 1970; owner_id: of the channel, where it has one.
+
+    stream: the live stream from began to ended; None: there are VODs only.
+    """
 
     seed: int
     viewers: int
     began_ms: int
     ended_ms: int
-    stream: Content
+    channel_id: str
+    stream: Content | None
     vods: tuple[Content, ...]
     owner_id: str | None
 
@@ -47,15 +51,21 @@ class Plan:
     def minutes(self) -> int:
         return (self.ended_ms - self.began_ms) // MINUTE_MS
 
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """All that can be watched."""
+        return self.vods if self.stream is None else (self.stream, *self.vods)
+
 
 @dataclass(frozen=True)
 class Said:
-    """A chat message or a follow, as the platform's backend tells it. at_ms: when."""
+    """A chat message, a follow or a like, as the platform's backend tells it. at_ms: when."""
 
     kind: str
     at_ms: int
     viewer_id: str
     event_id: str
+    content: Content | None = None
     characters: int | None = None
     action: str | None = None
 
@@ -75,7 +85,11 @@ def gather(plan: Plan) -> Crowd:
     people = [_person(chance, n) for n in range(plan.viewers)]
     watches = [watch for viewer_id in people for watch in _watches_of(plan, chance, viewer_id)]
     watches += _bots(plan, chance)
-    said = [*_chat(plan, chance, watches), *_follows(plan, chance, people)]
+    said = [
+        *_chat(plan, chance, watches),
+        *_follows(plan, chance, people),
+        *_likes(chance, watches),
+    ]
     return Crowd(plan, tuple(watches), tuple(said))
 
 
@@ -96,7 +110,9 @@ def _person(chance: random.Random, number: int) -> str | None:
 def _watches_of(plan: Plan, chance: random.Random, viewer_id: str | None) -> Iterator[Watch]:
     """What one person watches: the stream, a VOD or two, or both."""
     agent = chance.choice(_BROWSERS)
-    contents: list[Content] = [plan.stream] if chance.random() < 0.75 or not plan.vods else []
+    contents: list[Content] = []
+    if plan.stream is not None and (chance.random() < 0.75 or not plan.vods):
+        contents.append(plan.stream)
     while plan.vods and (not contents or chance.random() < 0.25):
         contents.append(chance.choice(plan.vods))
     for content in contents:
@@ -154,17 +170,17 @@ def _stay(chance: random.Random, content: Content) -> int:
 
 def _bots(plan: Plan, chance: random.Random) -> Iterator[Watch]:
     """Sessions that no person has, each with the rule that must mark it."""
-    contents = [plan.stream, *plan.vods]
     for _ in range(max(2, plan.viewers // 200)):
-        watch = Watch(uuid(chance), None, chance.choice(contents), _arrival(plan, chance), _GOOGLE)
+        content, start = chance.choice(plan.contents), _arrival(plan, chance)
+        watch = Watch(uuid(chance), None, content, start, _GOOGLE)
         watch.rule = "known_crawler"
         _play_on(watch, VIEW_MS * 2)
         yield watch
-    yield from _burst(plan, chance, chance.choice(contents))
+    yield from _burst(plan, chance, chance.choice(plan.contents))
     if plan.owner_id is not None:
         yield _owner(plan, chance, plan.owner_id)
-    if plan.ended_ms - plan.began_ms > DAY_MS + 2 * MINUTE_MS:
-        yield _endless(plan, chance)
+    if plan.stream is not None and plan.ended_ms - plan.began_ms > DAY_MS + 2 * MINUTE_MS:
+        yield _endless(plan, plan.stream, chance)
 
 
 def _burst(plan: Plan, chance: random.Random, content: Content) -> Iterator[Watch]:
@@ -182,16 +198,15 @@ def _burst(plan: Plan, chance: random.Random, content: Content) -> Iterator[Watc
 
 def _owner(plan: Plan, chance: random.Random, owner_id: str) -> Watch:
     start = plan.began_ms + MINUTE_MS
-    watch = _watched(chance, owner_id, plan.stream, start, _BROWSERS[0], 4 * MINUTE_MS)
+    watch = _watched(chance, owner_id, plan.contents[0], start, _BROWSERS[0], 4 * MINUTE_MS)
     watch.rule = "channel_owner"
     return watch
 
 
-def _endless(plan: Plan, chance: random.Random) -> Watch:
+def _endless(plan: Plan, stream: Content, chance: random.Random) -> Watch:
     """A kiosk that plays for more than a day without a pause."""
-    watch = Watch(
-        uuid(chance), f"vw_kiosk{chance.getrandbits(40):010x}", plan.stream, plan.began_ms
-    )
+    viewer_id = f"vw_kiosk{chance.getrandbits(40):010x}"
+    watch = Watch(uuid(chance), viewer_id, stream, plan.began_ms)
     watch.rule = "no_pause_for_24_hours"
     _play_on(watch, DAY_MS + MINUTE_MS)
     return watch
@@ -214,7 +229,7 @@ def _chat(plan: Plan, chance: random.Random, watches: Sequence[Watch]) -> Iterat
     talkative = [
         watch
         for watch in watches
-        if watch.content is plan.stream and watch.viewer_id and not watch.rule
+        if watch.content.duration_ms is None and watch.viewer_id and not watch.rule
     ]
     for watch in talkative:
         if chance.random() > 0.35:
@@ -228,7 +243,9 @@ def _chat(plan: Plan, chance: random.Random, watches: Sequence[Watch]) -> Iterat
         for at in times:
             if plan.began_ms <= at < plan.ended_ms - MARGIN_MS:
                 characters = 1 + int(chance.expovariate(1 / 24))
-                yield Said("chat", at, watch.viewer_id, uuid(chance), characters=characters)
+                yield Said(
+                    "chat", at, watch.viewer_id, uuid(chance), watch.content, characters=characters
+                )
 
 
 def _follows(plan: Plan, chance: random.Random, people: Sequence[str | None]) -> Iterator[Said]:
@@ -241,3 +258,20 @@ def _follows(plan: Plan, chance: random.Random, people: Sequence[str | None]) ->
         if chance.random() < 0.2:
             later = chance.randint(at + 1, plan.ended_ms)
             yield Said("follow", later, viewer_id, uuid(chance), action="unfollow")
+
+
+def _likes(chance: random.Random, watches: Sequence[Watch]) -> Iterator[Said]:
+    """Likes of people who are signed in and saw a VOD; a few are taken back."""
+    for watch in watches:
+        viewer_id = watch.viewer_id
+        if watch.rule or watch.viewed_ms is None or watch.content.duration_ms is None:
+            continue
+        if viewer_id is None or not viewer_id.startswith("usr_") or chance.random() > 0.4:
+            continue
+        at = watch.viewed_ms
+        yield Said("engagement", at, viewer_id, uuid(chance), watch.content, action="like")
+        if chance.random() < 0.1:
+            taken_back = Said(
+                *("engagement", at + 1_000, viewer_id, uuid(chance), watch.content), action="unlike"
+            )
+            yield taken_back

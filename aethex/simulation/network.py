@@ -89,10 +89,9 @@ def _tries(
 
 def _requests_of_backend(crowd: Crowd, chance: random.Random) -> Iterator[Request]:
     """Chat and follows, some seconds of them in a request; the backend's clock is right."""
-    stream_id = crowd.plan.stream.id
     waiting: list[Event] = []
     for said in sorted(crowd.said, key=lambda said: said.at_ms):
-        waiting.append(_told(said, stream_id))
+        waiting.append(_told(said, crowd.plan.channel_id))
         if len(waiting) == 200:
             yield from _tries(said.at_ms, 0, tuple(waiting), chance)
             waiting = []
@@ -142,14 +141,16 @@ def _playback(
     return told | {name: value for name, value in optional.items() if value is not None}
 
 
-def _told(said: Said, stream_id: str) -> Event:
+def _told(said: Said, channel_id: str) -> Event:
     told: Event = {
         "kind": said.kind,
         "event_id": said.event_id,
         "client_at": iso(said.at_ms),
-        "stream_id": stream_id,
+        "channel_id": channel_id,
         "viewer_id": said.viewer_id,
     }
+    if said.content is not None:
+        told[f"{said.content.kind}_id"] = said.content.id
     optional = {"characters": said.characters, "action": said.action}
     return told | {name: value for name, value in optional.items() if value is not None}
 

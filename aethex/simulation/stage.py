@@ -21,28 +21,31 @@ def make_plan(
     library: Library,
     *,
     channel: str,
-    stream: str,
+    stream: str | None,
     viewers: int,
     seed: int,
     began_at: datetime,
     length: timedelta,
 ) -> Plan:
-    """A plan for the channel (made when it is missing): a stream of that title and time, and its
-    newest VODs. Raises InvalidValue for a name that cannot be one.
+    """A plan for the channel (made when it is missing): a stream of that title and time (None:
+    none), and its newest VODs. Raises InvalidValue for a name that cannot be one.
     """
+    began_ms = ms_of(began_at)
     with library.session() as s:
         owner: Channel = channels.ensure_channel(s, channel)
-        found = streams.ensure_stream(s, owner, stream)
-        found = streams.set_stream_bounds(s, found.id, began_at, began_at + length)
-        assert found.started_at is not None
+        live: Content | None = None
+        if stream is not None:
+            found = streams.ensure_stream(s, owner, stream)
+            streams.set_stream_bounds(s, found.id, began_at, began_at + length)
+            live = Content(found.id, "stream", None, began_ms)
         listed = vods.list_channel_vods(s, owner.id, 1, VODS).items
-    began_ms = ms_of(began_at)
     return Plan(
         seed=seed,
         viewers=viewers,
         began_ms=began_ms,
         ended_ms=began_ms + length // timedelta(milliseconds=1),
-        stream=Content(found.id, "stream", None, began_ms),
+        channel_id=owner.id,
+        stream=live,
         vods=tuple(Content(vod.id, "vod", vod.duration_ms, 0) for vod in listed if vod.duration_ms),
         owner_id=owner.owner_id,
     )

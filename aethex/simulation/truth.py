@@ -41,7 +41,7 @@ def truth_of(crowd: Crowd, requests: Sequence[Request]) -> dict[str, Any]:
         "viewers": plan.viewers,
         "from": iso(plan.began_ms),
         "to": iso(plan.ended_ms),
-        "stream_id": plan.stream.id,
+        "stream_id": plan.stream.id if plan.stream else None,
         "content": {
             content_id: {
                 "kind": watches[0].content.kind,
@@ -55,6 +55,7 @@ def truth_of(crowd: Crowd, requests: Sequence[Request]) -> dict[str, Any]:
             "chatters": len({said.viewer_id for said in crowd.said if said.kind == "chat"}),
         },
         "follows": _count_follows([said for said in crowd.said if said.kind == "follow"]),
+        "likes": dict(sorted(_count_likes(crowd.said).items())),
         "marks": {rule: sorted(sessions) for rule, sessions in sorted(marks.items())},
         "events": {
             "requests": len(requests),
@@ -89,3 +90,12 @@ def _count_follows(follows: Sequence[Said]) -> dict[str, int]:
         "unfollows": sum(said.action == "unfollow" for said in follows),
         "new_followers": sum(change > 0 for change in balance.values()),
     }
+
+
+def _count_likes(said: Iterable[Said]) -> dict[str, int]:
+    """Likes without those that were taken back, by content."""
+    balance = Counter[str]()
+    for one in said:
+        if one.kind == "engagement" and one.content is not None:
+            balance[one.content.id] += 1 if one.action == "like" else -1
+    return dict(balance)
