@@ -23,9 +23,9 @@ from aethex.simulation.stage import make_plan, platform_token
 from aethex.simulation.truth import truth_of
 from aethex.store import open_store
 from tests.conftest import own_settings
-from tests.lake.dims_of_library import snapshot_library
 from tests.postgres_server import PostgresForTests
 from tests.service.content import add_vod
+from tests.service.measured import build
 from tests.service_process import running_service
 
 VIEWERS = 2_000
@@ -61,9 +61,7 @@ def simulated(
             requests = travel(crowd := gather(plan))
             with running_service(settings) as service, platform_token(library) as token:
                 sent = asyncio.run(send_all(service.url, token, requests, speed=None))
-            publish(lake)
-            snapshot_library(lake, library)
-            refresh(lake)
+            build(lake, library)
         yield Simulated(settings, plan, sent, truth_of(crowd, requests))
 
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from aethex.lake import analytics
 from aethex.lake.analytics import NotInBuild
+from aethex.lake.players import stream_players
 from aethex.library import channels, streams
 from aethex.library.ids import is_id
 from aethex.service.api.measures import (
@@ -94,7 +95,8 @@ def read_stream(request: Request, stream_id: StreamId) -> Response:
 
     def question(con: duckdb.DuckDBPyConnection, opened: OpenBuild) -> StreamAnalyticsOut:
         stream = analytics.stream_summary(con, stream_id)
-        return stream_out(stream, analytics.stream_segments(con, stream_id), opened)
+        segments = analytics.stream_segments(con, stream_id)
+        return stream_out(stream, segments, stream_players(con, stream_id), opened)
 
     return _answer(request, resources, ("stream", stream_id), question)
 

@@ -6,6 +6,7 @@ What does not: computing anything.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from aethex.lake.analytics import (
     StreamSummary,
     ViewersChart,
 )
+from aethex.lake.players import StreamPlayers
 from aethex.service.api.schemas import UtcTime
 from aethex.service.marts import OpenBuild
 
@@ -110,6 +112,42 @@ class _StreamFacts(BaseModel):
     )
 
 
+class PlayerMeasuresOut(BaseModel):
+    """Sessions in numbers. null: no player was measured."""
+
+    sessions: int | None = Field(description="Sessions that began.", examples=[1730])
+    views: int | None = Field(description="Views.", examples=[1556])
+    unique_viewers: int | None = Field(description="Different viewers, exactly.", examples=[1484])
+    watched_seconds: float | None = Field(
+        description="Time that was watched.", examples=[573779.484]
+    )
+    present_seconds: float | None = Field(
+        description="Time that players were there while it was live.", examples=[697530.915]
+    )
+    peak_concurrent: int | None = Field(description="Most players at once.", examples=[412])
+    average_concurrent: float | None = Field(
+        description="present_seconds / live seconds.", examples=[193.8]
+    )
+
+
+class PlayersOut(BaseModel):
+    """A stream's audience as its players, chat and follows told it."""
+
+    filtered: PlayerMeasuresOut = Field(description="Without marked sessions: what is shown.")
+    raw: PlayerMeasuresOut = Field(description="With known crawlers, the owner's own and bots.")
+    peak_concurrent_at: UtcTime | None = Field(
+        description="When the filtered peak began.", examples=["2026-01-30T20:14:05.120Z"]
+    )
+    chat_messages: int | None = Field(
+        description="Chat messages; null: chat is not sent as events.", examples=[2617]
+    )
+    chatters: int | None = Field(description="Different people who wrote.", examples=[533])
+    new_followers: int = Field(
+        description="Who followed up to ten minutes after the end, and did not take it back.",
+        examples=[130],
+    )
+
+
 class StreamAnalyticsOut(Measures, _StreamFacts):
     """A stream, its whole audience, and its segments."""
 
@@ -129,6 +167,7 @@ class StreamAnalyticsOut(Measures, _StreamFacts):
                     "viewer_source": "snapshot",
                     **_MEASURES_EXAMPLE,
                     "segments": [_SEGMENT_EXAMPLE],
+                    "players": None,
                     **_BUILD_EXAMPLE,
                 }
             ]
@@ -136,6 +175,9 @@ class StreamAnalyticsOut(Measures, _StreamFacts):
     )
 
     segments: list[SegmentOut] = Field(description="Segments in order.")
+    players: PlayersOut | None = Field(
+        description="What its players told; null: nothing, its viewers were counted only."
+    )
     build: BuildId
     fresh_until: FreshUntil
 
@@ -276,7 +318,10 @@ def from_build(opened: OpenBuild) -> dict[str, Any]:
 
 
 def stream_out(
-    stream: StreamSummary, segments: list[SegmentSummary], opened: OpenBuild
+    stream: StreamSummary,
+    segments: list[SegmentSummary],
+    players: StreamPlayers | None,
+    opened: OpenBuild,
 ) -> StreamAnalyticsOut:
     """A stream's answer."""
     return StreamAnalyticsOut(
@@ -291,6 +336,7 @@ def stream_out(
         is_final=stream.is_final,
         viewer_source=stream.viewer_source,
         segments=[_segment_out(segment) for segment in segments],
+        players=_players_out(players) if players else None,
         **measures(stream.audience),
         **from_build(opened),
     )
@@ -342,6 +388,17 @@ def chart_out(chart: ViewersChart, opened: OpenBuild) -> ViewersChartOut:
             coverage_ratio=summary.coverage_ratio,
         ),
         **from_build(opened),
+    )
+
+
+def _players_out(players: StreamPlayers) -> PlayersOut:
+    return PlayersOut(
+        filtered=PlayerMeasuresOut(**asdict(players.filtered)),
+        raw=PlayerMeasuresOut(**asdict(players.raw)),
+        peak_concurrent_at=players.peak_concurrent_at,
+        chat_messages=players.chat_messages,
+        chatters=players.chatters,
+        new_followers=players.new_followers,
     )
 
 
