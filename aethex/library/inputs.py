@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue
 from aethex.library.ids import new_id
-from aethex.library.models import ChannelInput, Stream
+from aethex.library.models import PROVIDER_PATTERN, ChannelInput, Stream
 from aethex.library.values import valid_text
 
 
@@ -28,12 +29,15 @@ class LiveInput:
 def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -> ChannelInput:
     """The channel's input of that provider and id, made when it is missing.
 
-    Raises InvalidValue when it is another channel's, or the id is no text.
+    Raises InvalidValue when it is another channel's, or one of the names cannot be one.
     """
+    if not re.fullmatch(PROVIDER_PATTERN, provider):
+        raise InvalidValue(f"{provider!r} cannot be a provider: write it as cloudflare.")
+    external_id = valid_text(external_id, "input's id")
     values = {
         "id": new_id("inp"),
         "provider": provider,
-        "external_id": valid_text(external_id, "input's id"),
+        "external_id": external_id,
         "channel_id": channel_id,
     }
     unique = ["provider", "external_id"]

@@ -38,6 +38,7 @@ StreamStatus = Literal["scheduled", "live", "ended"]
 VodStatus = Literal["processing", "ready", "failed"]
 
 USERNAME_PATTERN = "^[a-z0-9][a-z0-9_-]{1,39}$"
+PROVIDER_PATTERN = "^[a-z0-9_]{1,40}$"
 _LISTED = "status = 'ready' and is_public and deleted_at is null"
 _SHA256 = "^[0-9a-f]{64}$"
 
@@ -110,7 +111,7 @@ class ChannelInput(Base):
     __tablename__ = "channel_inputs"
     __table_args__ = (
         UniqueConstraint("provider", "external_id"),
-        CheckConstraint("provider ~ '^[a-z0-9_]{1,40}$'", name="provider_form"),
+        CheckConstraint(f"provider ~ '{PROVIDER_PATTERN}'", name="provider_form"),
     )
 
     id: Mapped[Id]
