@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import quote
 
 import httpx
@@ -16,7 +16,8 @@ from aethex.settings import Settings
 
 
 class _Views(msgspec.Struct):
-    live_viewers: int = msgspec.field(name="liveViewers")
+    # beyond 2^53 it is no count, and no column would hold it
+    live_viewers: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = msgspec.field(name="liveViewers")
 
 
 _views = msgspec.json.Decoder(_Views)
@@ -41,17 +42,20 @@ class CloudflareStream:
         try:
             answer = await http.get(url)
             answer.raise_for_status()
-            viewers = _views.decode(answer.content).live_viewers
+            return _views.decode(answer.content).live_viewers
         except httpx.HTTPStatusError as error:
             raise ProviderError(
                 f"Cloudflare Stream answered {error.response.status_code} for input {external_id}."
             ) from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise ProviderError(
+                f"{self._url} is no address ({error}): correct AETHEX_CLOUDFLARE_STREAM_URL."
+            ) from error
         except httpx.HTTPError as error:
-            raise ProviderError(f"Cloudflare Stream did not answer: {error!r}.") from error
-        except msgspec.DecodeError as error:
+            raise ProviderError(
+                f"Cloudflare Stream did not answer for input {external_id}: {error!r}."
+            ) from error
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ProviderError(
                 f"Cloudflare Stream's answer for input {external_id} has no viewers: {error}."
             ) from error
-        if viewers < 0:
-            raise ProviderError(f"Cloudflare Stream counted {viewers} viewers of {external_id}.")
-        return viewers
