@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import anyio.to_thread
@@ -21,10 +21,14 @@ import pyarrow as pa
 from aethex.lake.core import utc_now
 from aethex.lake.landing import LANDING_SCHEMA, land_checked
 from aethex.library import Library, OutboxEvent, outbox
+from aethex.service.background import in_background
 from aethex.service.metrics import Metrics
 from aethex.store import Store
 
 DRAIN_SECONDS = 1.0
+RETRY_SECONDS = 5.0
+"""How long it waits when the store or the database is away."""
+
 BATCH = 5_000
 
 _log = logging.getLogger(__name__)
@@ -40,14 +44,9 @@ class OutboxDrain:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Drain as long as the block lasts."""
-        task = asyncio.create_task(self._drain_for_ever(), name="outbox")
-        try:
+        """Drain as long as the block lasts; a drain under way at its end is finished."""
+        async with in_background(self._drain_for_ever, "outbox"):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def drain(self) -> int:
         """Land the events that wait, at most BATCH of them, and remove them; how many there were.
@@ -55,11 +54,15 @@ class OutboxDrain:
         Raises StoreError, DatabaseUnreachable; then they still wait.
         """
         with self._library.session() as session:
+            waiting = outbox.count(session)
+            # said before landing: it matters most while the store takes nothing
+            self._metrics.outbox_waiting.set(waiting)
             events = outbox.take(session, BATCH)
             if events:
                 land_checked(self._store, _as_landed(events), utc_now())
                 outbox.remove(session, [event.id for event in events])
-            self._metrics.outbox_waiting.set(outbox.count(session))
+        if events:
+            self._metrics.outbox_waiting.set(max(0, waiting - len(events)))
         return len(events)
 
     async def _drain_for_ever(self) -> None:
@@ -68,9 +71,9 @@ class OutboxDrain:
                 drained = await anyio.to_thread.run_sync(self.drain)
             except Exception as error:
                 _log.warning("The outbox waits: %s", error)
-                drained = 0
-            if drained < BATCH:
-                await asyncio.sleep(DRAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                await asyncio.sleep(0 if drained == BATCH else DRAIN_SECONDS)
 
 
 def _as_landed(events: Sequence[OutboxEvent]) -> pa.Table:
