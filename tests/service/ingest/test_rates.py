@@ -1,0 +1,191 @@
+"""How much players may send: per viewer and per address, in any 60 seconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aethex.service.ingest.rates import Rates, network_of
+from aethex.service.ingest.senders import Sender
+from aethex.service.problems import Problem
+from aethex.settings import Settings
+
+PLAYER = Sender("player", False, None, "vw_1", None, "192.0.2.1")
+ANYBODY = replace(PLAYER, viewer_id=None)
+SERVER = Sender("tok_1", True, None, None, None, "")
+
+
+class Counted:
+    """Rates on a clock of the test's."""
+
+    def __init__(self, *, viewer: int = 100, address: int = 1000) -> None:
+        self.now = 6000.0
+        settings = Settings(
+            _env_file=None,  # pyright: ignore[reportCallIssue]
+            events_per_viewer_minute=viewer,
+            events_per_address_minute=address,
+        )
+        self.rates = Rates(settings, lambda: self.now)
+
+    def take(self, sender: Sender, events: int = 1) -> Problem | None:
+        """None where they are taken."""
+        try:
+            self.rates.count(sender, events)
+        except Problem as problem:
+            return problem
+        return None
+
+    def wait_of(self, sender: Sender, events: int = 1) -> int:
+        """The seconds that a refusal says to wait."""
+        problem = self.take(sender, events)
+        assert problem is not None
+        assert problem.status == 429
+        return int(problem.headers["Retry-After"])
+
+
+def test_a_viewer_may_send_as_many_as_is_said_and_no_more() -> None:
+    counted = Counted(viewer=100)
+    assert counted.take(PLAYER, 60) is None
+    assert counted.take(PLAYER, 40) is None
+    problem = counted.take(PLAYER)
+    assert problem is not None
+    assert "This viewer sends more than 100 events a minute" in problem.detail
+    assert counted.take(replace(PLAYER, viewer_id="vw_2"), 100) is None
+
+
+def test_all_viewers_of_an_address_share_its_bound() -> None:
+    counted = Counted(viewer=100, address=250)
+    for number in range(2):
+        assert counted.take(replace(PLAYER, viewer_id=f"vw_{number}"), 100) is None
+    assert counted.take(ANYBODY, 50) is None
+    problem = counted.take(replace(PLAYER, viewer_id="vw_9"))
+    assert problem is not None
+    assert "This address" in problem.detail
+    assert counted.take(replace(ANYBODY, address="192.0.2.2"), 250) is None
+
+
+def test_what_is_refused_is_not_counted_in_either() -> None:
+    counted = Counted(viewer=10, address=15)
+    assert counted.take(PLAYER, 10) is None
+    for _ in range(5):
+        assert counted.take(PLAYER, 5) is not None  # the viewer's bound
+        assert counted.take(replace(PLAYER, viewer_id="vw_2"), 6) is not None  # the address'
+    assert counted.take(replace(PLAYER, viewer_id="vw_2"), 5) is None
+
+
+def test_backends_are_not_counted() -> None:
+    counted = Counted(viewer=1, address=1)
+    assert all(counted.take(SERVER, 1000) is None for _ in range(10))
+
+
+def test_what_no_minute_has_room_for_is_too_large_rather_than_too_early() -> None:
+    """Told to come back later, a player would send it for ever."""
+    counted = Counted(viewer=100)
+    problem = counted.take(PLAYER, 101)
+    assert problem is not None
+    assert (problem.status, "Retry-After" in problem.headers) == (413, False)
+    assert "100 events a minute, and these are 101" in problem.detail
+    assert counted.take(PLAYER, 100) is None
+
+
+def test_the_minute_slides() -> None:
+    counted = Counted(viewer=60)
+    assert counted.take(PLAYER, 60) is None  # at 0:00
+    counted.now += 59
+    assert counted.wait_of(PLAYER) == 3  # at 0:59: a bit after 1:01 there is room for one
+    counted.now += 1
+    assert counted.take(PLAYER) is not None  # at 1:00 all of them count still
+    counted.now += 30
+    assert counted.take(PLAYER, 31) is not None  # at 1:30 half of them do
+    assert counted.take(PLAYER, 30) is None
+    assert counted.take(PLAYER) is not None
+    counted.now += 30
+    assert counted.take(PLAYER, 30) is None  # at 2:00 the 30 of 1:30
+    counted.now += 120
+    assert counted.take(PLAYER, 60) is None  # after a minute of silence none
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.floats(0, 45)), max_size=20),
+    st.integers(1, 30),
+    st.floats(0, 60),
+)
+def test_who_waits_as_long_as_is_said_is_taken(
+    before: list[tuple[int, float]], events: int, starts_at: float
+) -> None:
+    counted = Counted(viewer=30)
+    counted.now += starts_at
+    for count, pause in before:
+        counted.take(PLAYER, count)
+        counted.now += pause
+    if counted.take(PLAYER, events) is not None:
+        seconds = counted.wait_of(PLAYER, events)
+        assert 1 <= seconds <= 121
+        counted.now += seconds
+        assert counted.take(PLAYER, events) is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 10), st.floats(0, 20)), max_size=40))
+def test_in_no_60_seconds_much_more_than_the_bound_is_taken(
+    sent: list[tuple[int, float]],
+) -> None:
+    """The minute before is taken as spread evenly, so twice the bound is the worst there can be."""
+    counted = Counted(viewer=30)
+    taken: list[tuple[float, int]] = []
+    for events, pause in sent:
+        if counted.take(PLAYER, events) is None:
+            taken.append((counted.now, events))
+        counted.now += pause
+    for at, _ in taken:
+        within = sum(events for then, events in taken if at - 60 < then <= at)
+        minute = sum(events for then, events in taken if then // 60 == at // 60)
+        assert within <= 2 * 30
+        assert minute <= 30
+
+
+def test_only_two_minutes_are_kept() -> None:
+    counted = Counted()
+    for number in range(500):
+        counted.take(replace(PLAYER, viewer_id=f"vw_{number}", address=f"192.0.2.{number % 250}"))
+    counted.now += 60
+    counted.take(PLAYER)
+    counted.now += 60
+    counted.take(PLAYER)
+    window = counted.rates._viewers
+    assert (len(window._counts), len(window._counts_before)) == (1, 1)
+
+
+def test_an_event_costs_the_same_with_many_viewers() -> None:
+    counted = Counted(address=10**9)
+
+    def seconds(viewers: int) -> float:
+        players = [replace(PLAYER, viewer_id=f"vw_{n}") for n in range(viewers)]
+        started = time.perf_counter()
+        for player in players:
+            counted.rates.count(player, 1)
+        return (time.perf_counter() - started) / viewers
+
+    few = min(seconds(1_000) for _ in range(5))
+    seconds(50_000)
+    assert min(seconds(1_000) for _ in range(5)) < 5 * few
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_a_home_is_one_address(address: str, network: str) -> None:
+    assert network_of(address) == network
