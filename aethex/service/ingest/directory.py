@@ -39,12 +39,15 @@ class Directory:
     def unknown(self, ids: Collection[str]) -> set[str]:
         """Those of the ids that have to be asked for."""
         now = self._clock()
-        return {
-            one
-            for one in ids
-            if one not in self._known
-            and now - self._missing.get(one, float("-inf")) >= MISSING_SECONDS
-        }
+        unknown: set[str] = set()
+        with self._lock:
+            for one in ids:
+                if one in self._known:
+                    # what a batch is about must not be forgotten before the batch is judged
+                    self._known.move_to_end(one)
+                elif now - self._missing.get(one, float("-inf")) >= MISSING_SECONDS:
+                    unknown.add(one)
+        return unknown
 
     def look_up(self, ids: Collection[str]) -> None:
         """Ask the library for these ids. Raises DatabaseUnreachable."""
@@ -55,10 +58,13 @@ class Directory:
                 found = channels_of(session, possible)
         with self._lock:
             now = self._clock()
-            self._known.update(found)
             for one in ids:
-                if one not in found:
+                if one in found:
+                    self._known[one] = found[one]
+                    self._missing.pop(one, None)
+                else:
                     self._missing[one] = now
+                    self._missing.move_to_end(one)
             while len(self._known) > KNOWN_AT_MOST:
                 self._known.popitem(last=False)
             while len(self._missing) > _MISSING_AT_MOST:

@@ -6,6 +6,7 @@ What belongs here: recognising the sender of a request, and what it may do. What
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -25,6 +26,8 @@ TOKEN_SECONDS = 5.0
 """How long a token is trusted before the library is asked again: a revocation works after that."""
 
 _TOKENS_AT_MOST = 1_000
+_TOKEN_CHARACTERS = 200
+_AGENT_CHARACTERS = 512
 _UNKNOWN_ADDRESS = "unknown"
 
 
@@ -61,6 +64,7 @@ class Senders:
         self._viewers = viewers
         self._clock = clock
         self._tokens: OrderedDict[str, tuple[float, ServerToken | None]] = OrderedDict()
+        self._lock = threading.Lock()
 
     async def of(self, request: Request) -> Sender:
         """The request's sender. Raises Problem (401) for a token that is none, or no longer one."""
@@ -83,7 +87,7 @@ class Senders:
 
     async def _token(self, authorization: str) -> ServerToken:
         scheme, _, text = authorization.partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or len(text) > _TOKEN_CHARACTERS:
             raise _unauthorized("Authorization takes a server token: `Bearer aethex_…`.")
         at, token = self._tokens.get(text, (float("-inf"), None))
         if self._clock() - at >= TOKEN_SECONDS:
@@ -99,9 +103,11 @@ class Senders:
         at = self._clock()
         with self._library.session() as session:
             token = tokens.recognise(session, text, datetime.now(UTC))
-        self._tokens[text] = (at, token)
-        while len(self._tokens) > _TOKENS_AT_MOST:
-            self._tokens.popitem(last=False)
+        with self._lock:
+            self._tokens[text] = (at, token)
+            self._tokens.move_to_end(text)
+            while len(self._tokens) > _TOKENS_AT_MOST:
+                self._tokens.popitem(last=False)
         return token
 
 
@@ -110,16 +116,21 @@ def wants_no_tracking(request: Request) -> bool:
     return request.headers.get("dnt") == "1" or request.headers.get("sec-gpc") == "1"
 
 
-@lru_cache(maxsize=4096)
 def crawler_of(user_agent: str | None) -> str | None:
     """The name of the known crawler that a user agent names; None for a browser, and where no user
     agent is known.
 
     A program that says nothing of itself is no browser: `no user agent`. The list of crawlers is
-    the package crawler-user-agents.
+    the package crawler-user-agents. Only the beginning of a user agent is looked at: a header may
+    be made as long as to keep the service busy, and the cache full.
     """
     if user_agent is None:
         return None
+    return _crawler_of(user_agent[:_AGENT_CHARACTERS])
+
+
+@lru_cache(maxsize=4096)
+def _crawler_of(user_agent: str) -> str | None:
     if not user_agent.strip():
         return "no user agent"
     for pattern in _patterns():
