@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.orm import Session
 
 from aethex.commands.terminal import output
 from aethex.settings import get_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 app = typer.Typer(help="Server tokens, by which backends send events.", no_args_is_help=True)
 
@@ -38,10 +41,13 @@ def create(
     from aethex.library import NotInLibrary, channels, tokens
 
     with _session() as s:
-        of_channel = channels.by_username(s, channel) if channel else None
-        if channel and of_channel is None:
-            raise NotInLibrary(f"There is no channel {channel}: check --channel.")
-        token, text = tokens.create(s, name, of_channel.id if of_channel else None)
+        channel_id: str | None = None  # of no channel means of all, so nothing else may become it
+        if channel is not None:
+            found = channels.by_username(s, channel)
+            if found is None:
+                raise NotInLibrary(f"There is no channel {channel!r}: check --channel.")
+            channel_id = found.id
+        token, text = tokens.create(s, name, channel_id)
     _show_secret(token.id, text)
 
 
@@ -55,11 +61,11 @@ def list_tokens() -> None:
         names = channels.by_ids(s, [token.channel_id for token in found if token.channel_id])
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "name", "for", "created", "rotated", "state"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading not in ("name", "for"))
     for token in found:
         table.add_row(
             token.id,
-            token.name,
+            escape(token.name),
             f"@{names[token.channel_id].username}" if token.channel_id else "the platform",
             f"{token.created_at:%Y-%m-%d}",
             f"{token.rotated_at:%Y-%m-%d}" if token.rotated_at else "",
@@ -72,7 +78,7 @@ def list_tokens() -> None:
 def rotate(
     token_id: TokenId,
     overlap_hours: Annotated[
-        float, typer.Option(min=0, help="How long the old one stays good.")
+        float, typer.Option(min=0, max=24 * 365, help="How long the old one stays good.")
     ] = 24.0,
 ) -> None:
     """Give a token a new text; the old one stays good for a while."""
@@ -91,7 +97,7 @@ def revoke(token_id: TokenId) -> None:
 
     with _session() as s:
         token = tokens.revoke(s, token_id, datetime.now(UTC))
-    output.print(f"{token.name} ({token_id}) is revoked.")
+    output.print(f"{escape(token.name)} ({token_id}) is revoked.", soft_wrap=True)
 
 
 @contextmanager
@@ -107,5 +113,5 @@ def _session() -> Iterator[Session]:
 
 
 def _show_secret(token_id: str, text: str) -> None:
-    output.print(f"{token_id}. Keep this, it is not shown again:\n")
+    output.print(f"{token_id}. Keep this, it is not shown again:\n", soft_wrap=True)
     output.print(text, soft_wrap=True, highlight=False)
