@@ -7,13 +7,17 @@ alive (supervisord.conf), the order and the terminal (`up`).
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.supervise.errors import CannotStart
 from aethex.supervise.guard import die_with_parent
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 WAIT_SECONDS = 60.0
 """How long a process waits for Postgres before it gives up and is started again."""
@@ -84,7 +88,7 @@ def run_program(name: str, settings: Settings) -> NoReturn:
 def _command(name: str, settings: Settings) -> tuple[list[str], dict[str, str]]:
     """Argument list and additional environment of a program."""
     if name == "service":
-        return _service_command(settings), {}
+        return _service_command(settings), _service_environment(settings)
     if name == "dashboards":
         return [sys.executable, "-m", "aethex.dashboards"], {}
     if name in ("code", "daemon", "dagster"):
@@ -98,12 +102,37 @@ def _command(name: str, settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 def _service_command(settings: Settings) -> list[str]:
     return [
-        *(sys.executable, "-m", "uvicorn", "--factory", "aethex.service.app:create"),
+        *(sys.executable, "-m", "uvicorn", "--factory", "aethex.supervise.programs:create_service"),
         *("--host", settings.host, "--port", str(settings.service_port)),
+        *("--workers", str(settings.service_workers)),
+        # Several that start at once on a busy machine are slow, and no reason to begin anew.
+        *("--timeout-worker-healthcheck", "10"),
         # An open player or live page must not hold up a restart.
         *("--timeout-graceful-shutdown", "5"),
         *("--proxy-headers", "--no-server-header"),
     ]
+
+
+def _service_environment(settings: Settings) -> dict[str, str]:
+    """Where several workers keep their metrics, so that each can answer for all; emptied, as what
+    the last run counted is no part of this one.
+    """
+    if settings.service_workers == 1:
+        return {}
+    folder = settings.run_dir / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+
+
+def create_service() -> FastAPI:
+    """The service, for uvicorn. A worker ends with the process that started it: on its own it would
+    keep the port, and the next start would fail.
+    """
+    die_with_parent()
+    from aethex.service.app import create
+
+    return create()
 
 
 def _local(host: str) -> str:
