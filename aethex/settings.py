@@ -122,7 +122,11 @@ class Settings(BaseSettings):
     )
 
     service_workers: int = Field(
-        default=1, ge=1, le=64, description="Processes of the service, each with its own buffer."
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes of the service, each with its own buffer, and its own count of what "
+        "players send.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(),
@@ -149,7 +153,7 @@ class Settings(BaseSettings):
     events_per_address_minute: int = Field(
         default=12_000,
         gt=0,
-        description="Events that players may send from one address in a minute.",
+        description="Events that players may send from one address (of IPv6: one /64) in a minute.",
     )
 
     cloudflare_stream_url: str | None = Field(

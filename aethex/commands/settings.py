@@ -65,6 +65,8 @@ def _text(value: Any) -> str:
         return "(set)"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, Path) and value.is_relative_to(PROJECT_DIR):

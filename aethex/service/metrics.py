@@ -9,8 +9,10 @@ for all (`PROMETHEUS_MULTIPROC_DIR`, which `aethex run service` sets).
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fastapi import APIRouter, Request
 from prometheus_client import (
@@ -22,6 +24,8 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from aethex.lake.windows import watermark
@@ -29,6 +33,7 @@ from aethex.store import Store, StoreError
 
 router = APIRouter(tags=["health"])
 
+_SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _FLUSH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -80,7 +85,7 @@ class Metrics:
             "aethex_outbox_waiting",
             "Events of the library that have not landed yet.",
             registry=self.registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",  # all of them count the same rows
         )
         self.polls = Counter(
             "aethex_viewer_polls",
@@ -88,26 +93,61 @@ class Metrics:
             ["provider", "result"],
             registry=self.registry,
         )
-        self.watermark_lag = Gauge(
-            "aethex_watermark_lag_seconds",
-            "Age of the publish watermark: what was received before it is in the event tables.",
-            registry=self.registry,
-            multiprocess_mode="mostrecent",
-        )
+        self._lag = _WatermarkLag()
+        self.registry.register(self._lag)
 
     def measure_lag(self, store: Store, now: datetime) -> None:
-        """Set the watermark's lag; not set while nothing was ever published. Raises StoreError."""
-        reached = watermark(store)
-        if reached is not None:
-            self.watermark_lag.set((now.replace(tzinfo=None) - reached).total_seconds())
+        """Measure the watermark's age at `now` (aware UTC); there is none before the first publish.
+
+        Raises StoreError; then it is the age of the last watermark that was seen.
+        """
+        self._lag.measure(store, now.replace(tzinfo=None))
 
     def render(self) -> bytes:
         """All metrics as text; with several workers, of all of them."""
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            together = CollectorRegistry()
-            multiprocess.MultiProcessCollector(together)
-            return generate_latest(together)
-        return generate_latest(self.registry)
+        folder = os.environ.get(_SHARED_FOLDER)
+        if folder is None:
+            return generate_latest(self.registry)
+        _forget_dead_workers(Path(folder))
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together, folder)
+        together.register(self._lag)
+        return generate_latest(together)
+
+
+class _WatermarkLag(Collector):
+    """Age of the watermark, measured by whoever answers. It is no Gauge: that has a value, 0, from
+    its beginning, and "nothing was published yet" would look like "all of it was".
+    """
+
+    def __init__(self) -> None:
+        self._reached: datetime | None = None
+        self._seconds: float | None = None
+
+    def measure(self, store: Store, now: datetime) -> None:
+        try:
+            self._reached = watermark(store)
+        finally:
+            reached = self._reached
+            self._seconds = None if reached is None else (now - reached).total_seconds()
+
+    def collect(self) -> Iterable[Metric]:
+        lag = GaugeMetricFamily(
+            "aethex_watermark_lag_seconds",
+            "Age of the publish watermark: what was received before it is in the event tables.",
+        )
+        if self._seconds is not None:
+            lag.add_metric([], self._seconds)
+        yield lag
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Remove what belongs to living workers alone: a killed one's waiting events wait no more."""
+    for file in folder.glob("gauge_live*_*.db"):
+        try:
+            os.kill(int(file.stem.rpartition("_")[2]), 0)
+        except ProcessLookupError:
+            file.unlink(missing_ok=True)
 
 
 @router.get(
@@ -128,6 +168,6 @@ class Metrics:
 def read_metrics(request: Request) -> Response:
     """What the service counts, in Prometheus' text format."""
     metrics: Metrics = request.app.state.resources.metrics
-    with suppress(StoreError):  # the lag is then what it was, and the store's own alarm rings
+    with suppress(StoreError):  # the lag then grows from what it was
         metrics.measure_lag(request.app.state.resources.store, datetime.now(UTC))
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

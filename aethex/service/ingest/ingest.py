@@ -93,12 +93,19 @@ class Ingest:
             viewer_id=sender.viewer_id,
         )
         if part.size:
-            try:
-                await self._buffer.add(part)
-            except BufferFull:
-                raise _busy() from None
+            await self._make_durable(part)
         self._count(part, len(items))
         return Taken(received_at, part, judged.outcomes)
+
+    async def _make_durable(self, part: Part) -> None:
+        # counted while it waits, not afterwards: it matters most while the store takes nothing
+        self._metrics.buffered.inc(part.size)
+        try:
+            await self._buffer.add(part)
+        except BufferFull:
+            raise _busy() from None
+        finally:
+            self._metrics.buffered.dec(part.size)
 
     def _write(self, parts: list[Part]) -> None:
         """Make all parts durable: the refused ones first, as landed events are what is counted."""
@@ -124,7 +131,6 @@ class Ingest:
             self._metrics.rejected.labels(field).inc()
         if total > part.size:
             self._metrics.duplicates.inc(total - part.size)
-        self._metrics.buffered.set(self._buffer.rows)
 
 
 def _rejected(judged: Judgement, items: Sequence[Item], body: bytes) -> list[Rejected]:
