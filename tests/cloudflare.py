@@ -54,6 +54,7 @@ class Cloudflare:
         """Inputs, in the order in which they were asked for."""
         self.most_at_once = 0
         self._under_way = 0
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self._changed = asyncio.Condition()
 
     def count(self, input_id: str, viewers: int, after: asyncio.Event | None = None) -> None:
@@ -71,7 +72,10 @@ class Cloudflare:
             await self._changed.wait_for(lambda: self._under_way == 0)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until the other side closes it."""
+        """One connection, until one side closes it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[writer] = task
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -79,6 +83,13 @@ class Cloudflare:
                 if not await self._answer(path, reader, writer):
                     break
         writer.close()
+        del self._connections[writer]
+
+    async def hang_up(self) -> None:
+        """Close what is still open."""
+        for writer in self._connections:
+            writer.close()
+        await asyncio.gather(*self._connections.values())
 
     async def _answer(
         self, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -116,6 +127,7 @@ async def cloudflare() -> AsyncIterator[Cloudflare]:
         yield stand_in
     finally:
         server.close()
+        await stand_in.hang_up()
 
 
 async def _until(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:

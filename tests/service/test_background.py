@@ -46,7 +46,7 @@ def test_what_a_thread_is_doing_is_finished_and_nothing_after_it_is_begun() -> N
 
     def step() -> None:
         began.set()
-        may_end.wait()
+        may_end.wait(10)
         done.append(1)
 
     async def work() -> None:

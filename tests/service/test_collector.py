@@ -100,7 +100,7 @@ def test_an_inputs_id_is_one_part_of_the_address(collectors: Collectors, library
 
 
 def test_all_are_asked_before_any_has_answered(collectors: Collectors, library: Library) -> None:
-    ids = [f"input-{n}" for n in range(module.POLLS_AT_ONCE)]
+    ids = [f"input-{n}" for n in range(30)]
     for one in ids:
         add_stream(library, one)
 
@@ -190,7 +190,7 @@ def test_one_that_does_not_answer_in_time_is_given_up_and_the_others_are_not(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(module, "POLL_SECONDS", 2.0)
     add_stream(library, "good")
     add_stream(library, "silent")
 
@@ -203,6 +203,7 @@ def test_one_that_does_not_answer_in_time_is_given_up_and_the_others_are_not(
 
     tell(story())
     assert "cloudflare did not answer in time." in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_who_answers_slowly_has_as_long_as_is_said(
@@ -242,7 +243,7 @@ def test_polls_whose_turn_does_not_come_within_the_minute_failed(
                 asked.count(f"silent-{number}", 1, after=asyncio.Event())
             polled = await collectors.of(asked).poll(NEXT)
             assert [one.viewers for one in polled] == [None] * 5
-            assert len(asked.asked) == 1
+            assert len(asked.asked) <= 1
 
     tell(story())
 

@@ -167,7 +167,11 @@ def test_without_a_provider_nothing_runs(
 
 
 def test_a_stop_gives_up_polls_that_hang_and_gives_the_lock_back(
-    collectors: Collectors, library: Library, settings: Settings, folder_store: Store
+    collectors: Collectors,
+    library: Library,
+    settings: Settings,
+    folder_store: Store,
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     add_stream(library, "silent")
 
@@ -188,6 +192,8 @@ def test_a_stop_gives_up_polls_that_hang_and_gives_the_lock_back(
 
     tell(story())
     assert list(folder_store.list("landing")) == []
+    # it was closed, not left to the garbage collector
+    assert [one for one in recwarn if "AsyncConnection" in str(one.message)] == []
 
 
 def test_a_stop_waits_for_what_is_just_landing(
@@ -199,7 +205,7 @@ def test_a_stop_waits_for_what_is_just_landing(
 
     def slowly(*args, **options):
         landing.set()
-        may_land.wait()
+        may_land.wait(10)
         return put(*args, **options)
 
     monkeypatch.setattr(Store, "put", slowly)

@@ -125,7 +125,7 @@ def test_events_that_wait_for_the_store_are_told_while_they_wait(
 
     def slowly(*args, **options):
         putting.set()
-        may_put.wait()
+        may_put.wait(10)
         return put(*args, **options)
 
     monkeypatch.setattr(Store, "put", slowly)

@@ -333,7 +333,7 @@ def test_a_stop_waits_for_the_drain_that_is_under_way(
 
     def slowly(*args, **options) -> str:
         landing.set()
-        may_land.wait()
+        may_land.wait(10)
         return land(*args, **options)
 
     monkeypatch.setattr(module, "land_checked", slowly)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -97,6 +97,7 @@ def running(settings: Settings) -> Generator[Service]:
         env={**own, **commands.variables(), "WEB_CONCURRENCY": "7"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     service = Service(settings, process)
     try:
@@ -105,6 +106,8 @@ def running(settings: Settings) -> Generator[Service]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        with suppress(ProcessLookupError):  # of its group nobody is left, unless a test failed
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -159,19 +159,24 @@ def test_only_two_minutes_are_kept() -> None:
     assert (len(window._counts), len(window._counts_before)) == (1, 1)
 
 
-def test_an_event_costs_the_same_with_many_viewers() -> None:
-    counted = Counted(address=10**9)
+def test_no_event_looks_through_what_all_others_sent() -> None:
+    """Or each costs more, the more viewers there are."""
 
-    def seconds(viewers: int) -> float:
-        players = [replace(PLAYER, viewer_id=f"vw_{n}") for n in range(viewers)]
-        started = time.perf_counter()
-        for player in players:
-            counted.rates.count(player, 1)
-        return (time.perf_counter() - started) / viewers
+    class Unlisted(dict[str, int]):
+        def __iter__(self) -> NoReturn:
+            raise AssertionError("all keys were looked through")
 
-    few = min(seconds(1_000) for _ in range(5))
-    seconds(50_000)
-    assert min(seconds(1_000) for _ in range(5)) < 5 * few
+        keys = values = items = copy = __iter__  # pyright: ignore[reportAssignmentType]
+
+    counted = Counted(viewer=3)
+    window = counted.rates._viewers
+    for _ in range(2):
+        assert counted.take(PLAYER) is None  # the minute begins
+        window._counts = Unlisted(window._counts)
+        window._counts_before = Unlisted(window._counts_before)
+        assert counted.take(PLAYER, 2) is None
+        assert counted.wait_of(PLAYER, 2) > 60
+        counted.now += 120
 
 
 @pytest.mark.parametrize(
