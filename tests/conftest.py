@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from aethex.settings import PROJECT_DIR, Settings, get_settings
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--soak-seconds`: how long tests/chaos goes on breaking things; 0: each once."""
     parser.addoption("--soak-seconds", type=float, default=0.0)
+
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
