@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from limits.storage import memory
 
 from aethex.service.ingest.rates import Rates, network_of
 from aethex.service.ingest.senders import Sender
@@ -19,17 +21,37 @@ ANYBODY = replace(PLAYER, viewer_id=None)
 SERVER = Sender("tok_1", True, None, None, None, "")
 
 
+@dataclass
+class Clock:
+    """What `limits` takes for the module time."""
+
+    now: float = 6000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _stopped_clock() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "time", CLOCK)
+        yield
+
+
 class Counted:
     """Rates on a clock of the test's."""
 
     def __init__(self, *, viewer: int = 100, address: int = 1000) -> None:
-        self.now = 6000.0
+        CLOCK.now = 6000.0
         settings = Settings(
             _env_file=None,  # pyright: ignore[reportCallIssue]
             events_per_viewer_minute=viewer,
             events_per_address_minute=address,
         )
-        self.rates = Rates(settings, lambda: self.now)
+        self.rates = Rates(settings)
 
     def take(self, sender: Sender, events: int = 1) -> Problem | None:
         """None where they are taken."""
@@ -95,17 +117,17 @@ def test_what_no_minute_has_room_for_is_too_large_rather_than_too_early() -> Non
 def test_the_minute_slides() -> None:
     counted = Counted(viewer=60)
     assert counted.take(PLAYER, 60) is None  # at 0:00
-    counted.now += 59
-    assert counted.wait_of(PLAYER) == 3  # at 0:59: a bit after 1:01 there is room for one
-    counted.now += 1
+    CLOCK.now += 59
+    assert counted.wait_of(PLAYER) in {2, 3}  # at 0:59: from 1:01 on there is room for one
+    CLOCK.now += 1
     assert counted.take(PLAYER) is not None  # at 1:00 all of them count still
-    counted.now += 30
+    CLOCK.now += 30
     assert counted.take(PLAYER, 31) is not None  # at 1:30 half of them do
     assert counted.take(PLAYER, 30) is None
     assert counted.take(PLAYER) is not None
-    counted.now += 30
+    CLOCK.now += 30
     assert counted.take(PLAYER, 30) is None  # at 2:00 the 30 of 1:30
-    counted.now += 120
+    CLOCK.now += 120
     assert counted.take(PLAYER, 60) is None  # after a minute of silence none
 
 
@@ -118,14 +140,14 @@ def test_who_waits_as_long_as_is_said_is_taken(
     before: list[tuple[int, float]], events: int, starts_at: float
 ) -> None:
     counted = Counted(viewer=30)
-    counted.now += starts_at
+    CLOCK.now += starts_at
     for count, pause in before:
         counted.take(PLAYER, count)
-        counted.now += pause
+        CLOCK.now += pause
     if counted.take(PLAYER, events) is not None:
         seconds = counted.wait_of(PLAYER, events)
         assert 1 <= seconds <= 121
-        counted.now += seconds
+        CLOCK.now += seconds
         assert counted.take(PLAYER, events) is None
 
 
@@ -138,8 +160,8 @@ def test_in_no_60_seconds_much_more_than_the_bound_is_taken(
     taken: list[tuple[float, int]] = []
     for events, pause in sent:
         if counted.take(PLAYER, events) is None:
-            taken.append((counted.now, events))
-        counted.now += pause
+            taken.append((CLOCK.now, events))
+        CLOCK.now += pause
     for at, _ in taken:
         within = sum(events for then, events in taken if at - 60 < then <= at)
         minute = sum(events for then, events in taken if then // 60 == at // 60)
@@ -151,12 +173,11 @@ def test_only_two_minutes_are_kept() -> None:
     counted = Counted()
     for number in range(500):
         counted.take(replace(PLAYER, viewer_id=f"vw_{number}", address=f"192.0.2.{number % 250}"))
-    counted.now += 60
+    CLOCK.now += 60
     counted.take(PLAYER)
-    counted.now += 60
+    CLOCK.now += 60
     counted.take(PLAYER)
-    window = counted.rates._viewers
-    assert (len(window._counts), len(window._counts_before)) == (1, 1)
+    assert [len(counts) for counts in counted.rates.storage.minutes.values()] == [2, 2]
 
 
 def test_no_event_looks_through_what_all_others_sent() -> None:
@@ -169,14 +190,13 @@ def test_no_event_looks_through_what_all_others_sent() -> None:
         keys = values = items = copy = __iter__  # pyright: ignore[reportAssignmentType]
 
     counted = Counted(viewer=3)
-    window = counted.rates._viewers
+    storage = counted.rates.storage
     for _ in range(2):
         assert counted.take(PLAYER) is None  # the minute begins
-        window._counts = Unlisted(window._counts)
-        window._counts_before = Unlisted(window._counts_before)
+        storage.minutes = {minute: Unlisted(of) for minute, of in storage.minutes.items()}
         assert counted.take(PLAYER, 2) is None
         assert counted.wait_of(PLAYER, 2) > 60
-        counted.now += 120
+        CLOCK.now += 120
 
 
 @pytest.mark.parametrize(
