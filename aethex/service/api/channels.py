@@ -18,6 +18,7 @@ from aethex.service.api.schemas import (
 from aethex.service.api.vods import vod_out
 from aethex.service.problems import documented_problems, not_found
 from aethex.service.resources import resources_of
+from aethex.service.totals import totals_of
 
 router = APIRouter(prefix="/channels", tags=["channels"])
 
@@ -57,7 +58,8 @@ def list_channel_vods(
         if not is_id("ch", channel_id) or channels.get(session, channel_id) is None:
             raise not_found("channel", channel_id)
         found, total = vods.list_channel_vods(session, channel_id, page, per_page)
-    items = [vod_out(vod, resources) for vod in found]
+    totals = totals_of(resources.marts, found)
+    items = [vod_out(vod, totals.get(vod.id), resources) for vod in found]
     return page_of(items, page=page, per_page=per_page, total=total)
 
 

@@ -108,8 +108,8 @@ class VodOut(BaseModel):
                     "size_bytes": 4831838208,
                     "width": 1920,
                     "height": 1080,
-                    "views": None,
-                    "likes": None,
+                    "views": 18204,
+                    "likes": 913,
                     "clips": None,
                     "is_public": True,
                     "deleted_at": None,
@@ -135,8 +135,8 @@ class VodOut(BaseModel):
     size_bytes: int | None = Field(description="Bytes of all its segments.")
     width: int | None = Field(description="Width of the picture in pixels.")
     height: int | None = Field(description="Height of the picture in pixels.")
-    views: int | None = Field(description="Views; null: not measured.")
-    likes: int | None = Field(description="Likes; null: not measured.")
+    views: int | None = Field(description="Views, without bots; null: not measured yet.")
+    likes: int | None = Field(description="Likes; null: not measured yet.")
     clips: int | None = Field(description="Clips made from it; null: not measured.")
     is_public: bool = Field(description="Whether everybody may see it.")
     deleted_at: UtcTime | None = Field(description="When it was deleted; null: it was not.")

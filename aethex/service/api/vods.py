@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from aethex.lake.players import ContentTotals
 from aethex.library import Vod, vods
 from aethex.library.ids import is_id
 from aethex.service.addresses import media_paths
 from aethex.service.api.schemas import VodId, VodOut
 from aethex.service.problems import documented_problems, not_found
 from aethex.service.resources import Resources, resources_of
+from aethex.service.totals import totals_of
 
 router = APIRouter(tags=["vods"])
 
@@ -22,11 +24,11 @@ def read_vod(request: Request, vod_id: VodId) -> VodOut:
         vod = vods.get_listed(session, vod_id) if is_id("vod", vod_id) else None
     if vod is None:
         raise not_found("VOD", vod_id)
-    return vod_out(vod, resources)
+    return vod_out(vod, totals_of(resources.marts, [vod]).get(vod.id), resources)
 
 
-def vod_out(vod: Vod, resources: Resources) -> VodOut:
-    """A library row as the API answers it, with absolute media addresses."""
+def vod_out(vod: Vod, totals: ContentTotals | None, resources: Resources) -> VodOut:
+    """A library row as the API answers it, with absolute addresses. No totals: not measured."""
     base = resources.settings.effective_public_url
     paths = media_paths(resources.tokens, vod)
 
@@ -46,8 +48,8 @@ def vod_out(vod: Vod, resources: Resources) -> VodOut:
         size_bytes=vod.size_bytes,
         width=vod.width,
         height=vod.height,
-        views=None,
-        likes=None,
+        views=totals.views if totals else None,
+        likes=totals.likes if totals else None,
         clips=None,
         is_public=vod.is_public,
         deleted_at=vod.deleted_at,

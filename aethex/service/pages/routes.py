@@ -22,6 +22,7 @@ from aethex.service.pages.templating import draw
 from aethex.service.pages.views import ChannelView, VodView, channel_view, vod_view
 from aethex.service.problems import not_found
 from aethex.service.resources import Resources, resources_of
+from aethex.service.totals import totals_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -109,13 +110,20 @@ def watch(request: Request, vod_id: str) -> Response:
 
 
 def _views(session: Session, found: Sequence[Vod], resources: Resources) -> list[VodView]:
-    """VODs with their streams and channels, loaded in one query each."""
+    """VODs with their streams, channels and totals, loaded in one query each."""
     of_streams = streams.by_ids(session, {vod.stream_id for vod in found})
     of_channels: dict[str, ChannelView] = {
         channel.id: channel_view(channel)
         for channel in channels.by_ids(session, [*{vod.channel_id for vod in found}]).values()
     }
+    totals = totals_of(resources.marts, found)
     return [
-        vod_view(vod, of_streams.get(vod.stream_id), of_channels[vod.channel_id], resources.tokens)
+        vod_view(
+            vod,
+            of_streams.get(vod.stream_id),
+            of_channels[vod.channel_id],
+            totals.get(vod.id),
+            resources.tokens,
+        )
         for vod in found
     ]

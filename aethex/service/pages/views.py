@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+from aethex.lake.players import ContentTotals
 from aethex.library import Channel, Stream, Vod
 from aethex.service.addresses import media_paths
 from aethex.service.api.schemas import utc_text
@@ -61,6 +62,8 @@ class VodView:
     date_text: str
     date_exact: str
     date_iso: str
+    views_text: str | None
+    likes_text: str | None
     facts_text: str
     summary_text: str
 
@@ -81,7 +84,13 @@ def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
     )
 
 
-def vod_view(vod: Vod, stream: Stream | None, channel: ChannelView, tokens: MediaTokens) -> VodView:
+def vod_view(
+    vod: Vod,
+    stream: Stream | None,
+    channel: ChannelView,
+    totals: ContentTotals | None,
+    tokens: MediaTokens,
+) -> VodView:
     """A VOD. Its date is the stream's start, or when the VOD was made where that is unknown."""
     paths = media_paths(tokens, vod)
     at = (stream.started_at if stream else None) or vod.created_at
@@ -109,6 +118,8 @@ def vod_view(vod: Vod, stream: Stream | None, channel: ChannelView, tokens: Medi
         date_text=date_text(at),
         date_exact=exact_date_text(at),
         date_iso=utc_text(at),
+        views_text=count_text(totals.views, "view", "views") if totals else None,
+        likes_text=count_text(totals.likes, "like", "likes") if totals else None,
         facts_text=facts,
         summary_text=vod.description or f"{channel.title} · {facts}",
     )
