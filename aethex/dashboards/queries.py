@@ -18,7 +18,7 @@ import duckdb
 import streamlit as st
 
 from aethex.dashboards.gaps import Gap, gaps_between
-from aethex.lake import analytics
+from aethex.lake import analytics, players
 from aethex.lake.build_records import Build, current_build
 from aethex.lake.connections import open_build
 from aethex.settings import Settings, get_settings
@@ -119,6 +119,12 @@ def channel_streams(
 def stream(stream_id: str, build_id: str) -> analytics.StreamSummary:
     """One stream. Raises NotInBuild."""
     return analytics.stream_summary(connection(build_id), stream_id)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def stream_players(channel_id: str, stream_id: str, build_id: str) -> players.StreamPlayers | None:  # noqa: ARG001
+    """What players told of the stream; None where nothing was told."""
+    return players.stream_players(connection(build_id), stream_id)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)

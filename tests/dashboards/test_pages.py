@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from aethex.settings import Settings
 from tests.dashboards.conftest import OpenPage, at
-from tests.dashboards.world import MadeStream, World, make_world
+from tests.dashboards.world import Count, MadeStream, World, make_world
 
 
 def markup(app: AppTest) -> str:
@@ -202,6 +203,48 @@ def test_a_stream_that_nobody_measured_says_so_and_what_to_do(
     app = open_page(world.settings, stream=world.stream_ids["Nobody counted"])
     assert "Viewers were not measured" in text(app)
     assert "aethex import viewers FILE --channel racer --stream 'Nobody counted'" in text(app)
+
+
+def told_stream(counts: Sequence[Count]) -> MadeStream:
+    """Four sessions of three people, and one of a crawler; two of them write."""
+    return MadeStream(
+        "Told",
+        counts,
+        bounds=(at(0), at(30)),
+        sessions=[
+            ("usr_1", at(0), 20, None),
+            ("usr_2", at(5), 10, None),
+            ("vw_3", at(6), 4, None),
+            ("vw_3", at(25), 2, None),
+            (None, at(7), 3, "Googlebot"),
+        ],
+        chatters=[("usr_1", at(3)), ("usr_1", at(4)), ("usr_2", at(7))],
+    )
+
+
+def test_who_watched_is_shown_without_bots(settings: Settings, open_page: OpenPage) -> None:
+    made = make_world(
+        settings, {("racer", "The Racer"): [told_stream([(at(n), 10, 0) for n in range(30)])]}
+    )
+    app = open_page(settings, stream=made.stream_ids["Told"])
+    shown = tiles(app)
+    assert shown["Unique viewers"] == ("3", "")
+    assert shown["Views"] == ("3", "4 with bots")  # a viewer's second within the hour is none
+    assert shown["Watched"] == ("0.6 h", "12 min a viewer")
+    assert shown["Most players at once"] == ("3", "2 Mar 2026, 18:06 UTC")
+    assert shown["People in chat"] == ("2", "3 messages")
+    assert shown["New followers"] == ("0", "")
+    assert shown["Peak viewers"][0] == "10"
+
+
+def test_who_watched_is_shown_where_nobody_counted_viewers(
+    settings: Settings, open_page: OpenPage
+) -> None:
+    made = make_world(settings, {("racer", "The Racer"): [told_stream([])]})
+    app = open_page(settings, stream=made.stream_ids["Told"])
+    assert tiles(app)["Unique viewers"] == ("3", "")
+    assert "Peak viewers" not in tiles(app)
+    assert "Viewers were not measured" in text(app)
 
 
 def test_a_live_stream_says_since_when_and_that_its_numbers_are_so_far(

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_URL, uuid5
+from typing import Any
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import pyarrow as pa
 
@@ -23,6 +24,9 @@ from aethex.library.snapshot import snapshot_rows
 from aethex.library.streams import ensure_stream, set_stream_bounds
 from aethex.settings import Settings
 
+Watched = tuple[str | None, datetime, int, str | None]
+"""Viewer, when the session began, its minutes, the crawler that it is of."""
+
 Count = tuple[datetime, int | None, int | None]
 """When, viewers, chat messages."""
 
@@ -38,6 +42,8 @@ class MadeStream:
     segments: Sequence[NewSegment] = ()
     bounds: tuple[datetime, datetime] | None = None
     is_live: bool = False
+    sessions: Sequence[Watched] = ()
+    chatters: Sequence[tuple[str, datetime]] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ def make_world(settings: Settings, channels: dict[tuple[str, str], Sequence[Made
             for made in streams:
                 if made.counts:
                     land(lake, _landed(channel_ids[username], stream_ids[made.title], made.counts))
+                if made.sessions:
+                    land(lake, _told(channel_ids[username], stream_ids[made.title], made))
         build_id = publish_all(library, lake)
     return World(settings, channel_ids, stream_ids, build_id)
 
@@ -84,6 +92,39 @@ def publish_all(library: Library, lake: Lake) -> str:
     for name, table in DIM_TABLES.items():
         snapshot_dim(lake, table, rows[name], datetime.now(UTC))
     return refresh(lake).build.id
+
+
+def _told(channel_id: str, stream_id: str, made: MadeStream) -> pa.Table:
+    """Sessions, as players tell them with a beat a minute, and chat."""
+    rows: list[dict[str, Any]] = []
+
+    def add(kind: str, viewer_id: str | None, at: datetime, payload: dict[str, Any]) -> None:
+        moment = at.astimezone(UTC).replace(tzinfo=None)
+        rows.append(
+            {
+                "kind": kind,
+                "event_id": str(uuid4()),
+                "channel_id": channel_id,
+                "stream_id": stream_id,
+                "viewer_id": viewer_id,
+                "session_id": payload.pop("session_id", None),
+                "client_at": moment,
+                "occurred_at": moment,
+                "received_at": datetime.now(UTC).replace(tzinfo=None),
+                "payload": json.dumps(payload),
+            }
+        )
+
+    for viewer_id, began_at, minutes, crawler in made.sessions:
+        session_id = str(uuid4())
+        for n in range(minutes + 1):
+            beat = {"session_id": session_id, "type": "beat" if n else "start", "sequence": n}
+            place = {"elapsed_ms": n * 60_000, "position_ms": n * 60_000}
+            state = {"rate": 1.0, "is_paused": False, "crawler": crawler}
+            add("playback", viewer_id, began_at + n * MINUTE, beat | place | state)
+    for viewer_id, at in made.chatters:
+        add("chat", viewer_id, at, {"characters": 5})
+    return pa.Table.from_pylist(rows, schema=LANDING_SCHEMA)
 
 
 def _landed(channel_id: str, stream_id: str, counts: Sequence[Count]) -> pa.Table:

@@ -21,6 +21,7 @@ from aethex.dashboards import (
 )
 from aethex.dashboards.components.table import table
 from aethex.lake.analytics import ChannelListItem, SegmentSummary, StreamSummary, ViewersChart
+from aethex.lake.players import StreamPlayers
 
 _GAPS_SHOWN = 3
 
@@ -33,10 +34,16 @@ def render() -> None:
     channel = queries.channel(stream.channel_id, shown.build_id)
     navigation.remember_channel(channel.username)
     _heading(channel, stream, shown)
-    if stream.viewer_source is None or stream.ended_at is None:
+    is_counted = stream.viewer_source is not None and stream.ended_at is not None
+    if is_counted:
+        parts.tiles(_tiles(stream), "Numbers of the stream")
+    players = queries.stream_players(stream.channel_id, stream.stream_id, shown.build_id)
+    if players is not None:
+        _told_by_players(players)
+    if not is_counted:
         states.no_samples(channel.username, stream.title)
         return
-    parts.tiles(_tiles(stream), "Numbers of the stream")
+    assert stream.ended_at is not None
     _audience(channel, stream, stream.ended_at, shown)
 
 
@@ -121,6 +128,64 @@ def _tiles(stream: StreamSummary) -> list[parts.Tile]:
             "Coverage", wording.percent(audience.coverage_ratio), note=_coverage_note(stream)
         ),
     ]
+
+
+def _told_by_players(players: StreamPlayers) -> None:
+    """What only players and the chat can tell: who watched, for how long, and wrote."""
+    parts.panel_title(
+        "Who watched", "as players told it; known crawlers, your own sessions and bots are left out"
+    )
+    parts.tiles(_player_tiles(players), "What players told")
+
+
+def _player_tiles(players: StreamPlayers) -> list[parts.Tile]:
+    shown, raw = players.filtered, players.raw
+    peak_at = players.peak_concurrent_at
+    return [
+        parts.Tile(
+            "Unique viewers",
+            wording.short_count(shown.unique_viewers),
+            exact=wording.count(shown.unique_viewers),
+            note=_left_out(shown.unique_viewers, raw.unique_viewers),
+        ),
+        parts.Tile(
+            "Views",
+            wording.short_count(shown.views),
+            exact=wording.count(shown.views),
+            note=_left_out(shown.views, raw.views),
+        ),
+        parts.Tile(
+            "Watched",
+            wording.hours(shown.watched_seconds),
+            exact=wording.clock(shown.watched_seconds),
+            note=_each(shown.watched_seconds, shown.unique_viewers),
+        ),
+        parts.Tile(
+            "Most players at once",
+            wording.short_count(shown.peak_concurrent),
+            exact=wording.count(shown.peak_concurrent),
+            note=wording.moment(peak_at, zone=True) if peak_at else "",
+        ),
+        parts.Tile(
+            "People in chat",
+            wording.short_count(players.chatters),
+            exact=wording.count(players.chatters),
+            note=""
+            if players.chat_messages is None
+            else wording.plural(players.chat_messages, "message"),
+        ),
+        parts.Tile("New followers", wording.short_count(players.new_followers)),
+    ]
+
+
+def _left_out(shown: int | None, raw: int | None) -> str:
+    """`1,730 with bots`; nothing where there were none."""
+    return "" if raw is None or raw == shown else f"{raw:,} with bots"
+
+
+def _each(seconds: float | None, viewers: int | None) -> str:
+    """How long one viewer watched on average."""
+    return f"{wording.duration(seconds / viewers)} a viewer" if seconds and viewers else ""
 
 
 def _coverage_note(stream: StreamSummary) -> str:
