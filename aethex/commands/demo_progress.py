@@ -15,16 +15,17 @@ from aethex.settings import Settings
 
 def load_with_progress(settings: Settings) -> None:
     """Load what is missing of the demo; says nothing when it is complete."""
-    from aethex.demo.missing import find_missing, needs_refresh
+    from aethex.demo.missing import find_missing, needs_refresh, needs_viewing
     from aethex.library import upgrade
     from aethex.postgres import start_embedded
 
     with start_embedded(settings):
         upgrade(settings)
         missing = find_missing(settings, datetime.now(UTC))
-        if not missing and not needs_refresh(settings):
+        is_unseen = needs_viewing(settings)
+        if not missing and not is_unseen and not needs_refresh(settings):
             return
-        from aethex.demo.load import load, refresh_numbers
+        from aethex.demo.load import load, refresh_numbers, watch_videos
 
         with _Steps() as steps:
             if missing:
@@ -32,11 +33,14 @@ def load_with_progress(settings: Settings) -> None:
                 for entry in missing:
                     if entry.needs_film and entry.stream.film is not None:
                         steps.expect(entry.stream.film.scene, entry.stream.film.title)
+            if is_unseen:
+                steps.expect("viewing", "People who watch the videos")
             steps.expect("numbers", "Computing the numbers")
             if missing:
                 load(settings, missing, steps.tell)
-            else:
-                refresh_numbers(settings, steps.tell)
+            if is_unseen:
+                watch_videos(settings, steps.tell)
+            refresh_numbers(settings, steps.tell)
     output.print("[green]✓[/] The demo content is ready.")
 
 

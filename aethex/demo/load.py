@@ -1,10 +1,12 @@
-"""Bring the demo in: what is missing is made and imported, then the marts are refreshed.
+"""Bring the demo in: what is missing is made and imported, the videos are watched, the marts are
+refreshed.
 
 What belongs here: the order, the rendering processes. What does not: what is missing (`missing`),
 the terminal (aethex/commands/demo_progress.py).
 
-Nothing but the library says what is there, so an interrupted first start is continued by the next
-one, a video that was deleted does not come back, and nothing is ever doubled.
+The library says what is there, and the store whether its videos were watched: so an interrupted
+first start is continued by the next one, a video that was deleted does not come back, and nothing
+is ever doubled.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ from aethex.settings import PROJECT_DIR, Settings
 _RENDERERS = 2
 
 Progress = Callable[[str, str, float], None]
-"""Called from any thread with a key of a step (`data`, `numbers` or a film's scene), words and its
-share, 0–1.
+"""Called from any thread with a key of a step (`data`, `viewing`, `numbers` or a film's scene),
+words and its share, 0–1.
 """
 
 
@@ -40,9 +42,7 @@ class DemoFailed(RuntimeError):
 
 
 def load(settings: Settings, missing: list[Missing], progress: Progress) -> None:
-    """Make and import what is missing, and refresh the marts. Raises DemoFailed and what imports
-    raise.
-    """
+    """Make and import what is missing. Raises DemoFailed and what imports raise."""
     with scratch_folder(settings) as folder, ThreadPoolExecutor(_RENDERERS) as pool:
         renders, has_numbers = _Renders(), threading.Event()
         try:
@@ -64,7 +64,16 @@ def load(settings: Settings, missing: list[Missing], progress: Progress) -> None
             renders.stop()
             has_numbers.set()
             raise
-    refresh_numbers(settings, progress)
+
+
+def watch_videos(settings: Settings, progress: Progress) -> None:
+    """Let the videos be watched. Raises NotTaken when the service does not take it."""
+    from aethex.demo.viewing import send_viewing
+
+    words = "People who watch the videos"
+    progress("viewing", words, 0.0)
+    send_viewing(settings, lambda share: progress("viewing", words, share * 0.99))
+    progress("viewing", words, 1.0)
 
 
 def refresh_numbers(settings: Settings, progress: Progress) -> None:

@@ -3,8 +3,9 @@
 What belongs here: comparing the content with the library. What does not: making anything (`load`).
 It is asked at every start, so it imports nothing large.
 
-Nothing but the library says what is there, so an interrupted first start is continued by the next
-one, a video that was deleted does not come back, and nothing is ever doubled.
+The library says what is there, and the store whether its videos were watched: so an interrupted
+first start is continued by the next one, a video that was deleted does not come back, and nothing
+is ever doubled.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from aethex.settings import Settings
 from aethex.store import open_store
 
 _BUILD_KEY = "marts/current.json"
+VIEWING_KEY = "demo/viewing.json"
+"""Written when the videos' audience has been sent."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ def find_missing(settings: Settings, now: datetime) -> list[Missing]:
 def needs_refresh(settings: Settings) -> bool:
     """Whether no build was ever published."""
     return not open_store(settings).exists(_BUILD_KEY)
+
+
+def needs_viewing(settings: Settings) -> bool:
+    """Whether nobody watched the demo's videos yet."""
+    return not open_store(settings).exists(VIEWING_KEY)
 
 
 def _all() -> Iterator[tuple[DemoChannel, DemoStream]]:

@@ -21,6 +21,10 @@ from aethex.simulation.player import PlayerEvent, Watch
 FLUSH_MS = 60_000
 """How long a player's queue waits for more events."""
 
+BACKEND_EVENTS = 200
+BACKEND_MS = 10 * MINUTE_MS
+"""How many events the backend sends at once, and how long the first of them waits."""
+
 TAIL = timedelta(minutes=30)
 """How long after the end the last request comes in at the most: who was offline comes back."""
 
@@ -88,15 +92,19 @@ def _tries(
 
 
 def _requests_of_backend(crowd: Crowd, chance: random.Random) -> Iterator[Request]:
-    """Chat and follows, some seconds of them in a request; the backend's clock is right."""
+    """Chat, follows and likes, some minutes of them in a request; the backend's clock is right."""
     waiting: list[Event] = []
+    oldest_ms = 0
     for said in sorted(crowd.said, key=lambda said: said.at_ms):
-        waiting.append(_told(said, crowd.plan.channel_id))
-        if len(waiting) == 200:
-            yield from _tries(said.at_ms, 0, tuple(waiting), chance)
+        if len(waiting) == BACKEND_EVENTS or (waiting and said.at_ms - oldest_ms > BACKEND_MS):
+            at_ms = min(said.at_ms, oldest_ms + BACKEND_MS)
+            yield from _tries(at_ms, 0, tuple(waiting), chance)
             waiting = []
+        if not waiting:
+            oldest_ms = said.at_ms
+        waiting.append(_told(said, crowd.plan.channel_id))
     if waiting:
-        yield from _tries(crowd.plan.ended_ms, 0, tuple(waiting), chance)
+        yield from _tries(oldest_ms + BACKEND_MS, 0, tuple(waiting), chance)
 
 
 def _skew(chance: random.Random) -> int:

@@ -41,10 +41,12 @@ async def send_all(
     *,
     speed: float | None,
     progress: Callable[[int], None] = lambda _: None,
+    transport: httpx.AsyncBaseTransport | None = None,
 ) -> Sent:
     """Send all requests in their order; `progress` hears how many are done.
 
-    speed: how much faster than in the simulation; None: as fast as it goes. Raises NotTaken for a
+    speed: how much faster than in the simulation; None: as fast as it goes. transport: how requests
+    get there, over the network by default. Raises NotTaken for a
     request that is refused, or not answered for half a minute.
     """
     sent = Sent()
@@ -58,6 +60,7 @@ async def send_all(
         limits=limits,
         timeout=30,
         trust_env=False,
+        transport=transport,
     ) as http:
 
         async def sender() -> None:

@@ -26,7 +26,7 @@ NOW = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
 @pytest.fixture
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> tuple[DemoChannel, ...]:
-    """One channel with a film of two seconds and a stream without one; no marts are computed."""
+    """One channel with a film of two seconds and a stream without one."""
     channel = CHANNELS[0]
     first, _, third, _ = channel.streams
     assert first.film is not None
@@ -34,7 +34,6 @@ def small_demo(monkeypatch: pytest.MonkeyPatch) -> tuple[DemoChannel, ...]:
     small = (replace(channel, streams=(short, third)),)
     for module in (loading, lookup):
         monkeypatch.setattr(module, "CHANNELS", small)
-    monkeypatch.setattr(loading, "refresh_numbers", lambda *_: None)
     return small
 
 
