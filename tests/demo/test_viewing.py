@@ -61,7 +61,7 @@ def test_the_videos_are_watched_once_and_an_interruption_doubles_nothing(
     assert first.likes > 0
     assert first.watched_seconds > 0
 
-    lake.store.delete(VIEWING_KEY)  # as if it had been killed before the note was written
+    lake.store.delete([VIEWING_KEY])  # as if it had been killed before the note was written
     watch_videos(settings, lambda *_: None)
     assert totals(lake, library, watched_vod) == first
 
