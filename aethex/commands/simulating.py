@@ -11,7 +11,6 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,7 +101,7 @@ def simulate(
         path.write_text(json.dumps(facts, indent=1))
         with platform_token(library) as token:
             sent = _send(settings, url, token, requests, speed or None, tell)
-    _report("Sent", {"seed": chosen, "stream": stream_id, "truth": str(path)}, sent, as_json)
+    _report("Sent", {"seed": str(chosen), "stream": stream_id, "truth": str(path)}, sent, as_json)
 
 
 def replay(
@@ -174,7 +173,8 @@ def _library(settings: Settings) -> Iterator[Library]:
 
 def _report(title: str, what: dict[str, object], sent: Sent, as_json: bool) -> None:
     if as_json:
-        print_json_line({**what, **asdict(sent)})
+        counts = {"events": dict(sent.events), "reasons": dict(sent.reasons)}
+        print_json_line({**what, "requests": sent.requests, "tries": sent.tries, **counts})
         return
     print_report(
         title,

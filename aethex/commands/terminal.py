@@ -61,7 +61,7 @@ def print_report(title: str, rows: Mapping[str, object]) -> None:
     """A report as a two-column table: what, and how much (numbers with thousands separated)."""
     table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column("what", style="dim")
-    table.add_column("value", justify="right")
+    table.add_column("value", justify="right", overflow="fold")
     for what, value in rows.items():
         table.add_row(what, _as_text(value))
     output.print(table)
