@@ -12,17 +12,13 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 import pyarrow as pa
 
 from aethex.lake import Lake
-from aethex.lake.dim_tables import DIM_TABLES
-from aethex.lake.dims import snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
-from aethex.lake.publish import publish
-from aethex.lake.refresh import refresh
 from aethex.library import Library
 from aethex.library.channels import ensure_channel
 from aethex.library.segments import NewSegment, replace_segments
-from aethex.library.snapshot import snapshot_rows
 from aethex.library.streams import ensure_stream, set_stream_bounds
 from aethex.settings import Settings
+from tests.service.measured import build
 
 Watched = tuple[str | None, datetime, int, str | None]
 """Viewer, when the session began, its minutes, the crawler that it is of."""
@@ -80,18 +76,8 @@ def make_world(settings: Settings, channels: dict[tuple[str, str], Sequence[Made
                     land(lake, _landed(channel_ids[username], stream_ids[made.title], made.counts))
                 if made.sessions:
                     land(lake, _told(channel_ids[username], stream_ids[made.title], made))
-        build_id = publish_all(library, lake)
+        build_id = build(lake, library).id
     return World(settings, channel_ids, stream_ids, build_id)
-
-
-def publish_all(library: Library, lake: Lake) -> str:
-    """What a pipeline refresh does; the id of the build."""
-    publish(lake)
-    with library.session() as s:
-        rows = snapshot_rows(s)
-    for name, table in DIM_TABLES.items():
-        snapshot_dim(lake, table, rows[name], datetime.now(UTC))
-    return refresh(lake).build.id
 
 
 def _told(channel_id: str, stream_id: str, made: MadeStream) -> pa.Table:
