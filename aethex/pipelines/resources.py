@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from aethex.lake import Lake
+from aethex.lake.turn import lake_turn
 from aethex.library import Library
-from aethex.pipelines.turn import lake_turn
 from aethex.settings import Settings, get_settings
 
 

@@ -9,13 +9,13 @@ import threading
 
 import pytest
 
-from aethex.pipelines.turn import lake_turn
+from aethex.lake.turn import lake_turn
 from aethex.postgres import DatabaseUnreachable
 from aethex.settings import Settings
 
 HOLDER = """
 import sys
-from aethex.pipelines.turn import lake_turn
+from aethex.lake.turn import lake_turn
 from aethex.settings import get_settings
 with lake_turn(get_settings()):
     print("holding", flush=True)
