@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from aethex.lake import catalog as catalogs
+from aethex.lake import scratch
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 
@@ -82,13 +83,12 @@ class Lake:
     def duckdb(
         self, *, memory_limit: str = "1GB", threads: int | None = None
     ) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection in memory that reads the store's files, in UTC, spilling to the cache
-        folder.
+        """A DuckDB connection in memory that reads the store's files, in UTC, spilling to a folder
+        of its own.
 
         Nothing is downloaded: extensions come from installed packages.
         """
-        spill = self.settings.cache_dir / "duckdb"
-        spill.mkdir(parents=True, exist_ok=True)
+        spill = scratch.new_folder(self.settings.cache_dir)
         connection = open_duckdb(memory_limit=memory_limit, threads=threads, spill=spill)
         connection.execute("SET preserve_insertion_order = false")
         if not self.store.is_local:

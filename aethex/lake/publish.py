@@ -16,6 +16,7 @@ marker, or replaces equal rows by equal rows.
 from __future__ import annotations
 
 import gc
+import shutil
 import time
 import warnings
 from collections import Counter
@@ -25,7 +26,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -36,6 +36,7 @@ from pyiceberg.exceptions import (
     ValidationException,
 )
 
+from aethex.lake import scratch
 from aethex.lake.core import Lake, utc_now
 from aethex.lake.event_tables import EVENT_COLUMNS, EVENT_TABLES, payload_columns, payload_struct
 from aethex.lake.tables import Table
@@ -170,15 +171,17 @@ def local_objects(lake: Lake, window: Window) -> Generator[dict[str, str]]:
             raise _gone(window.n, gone)
         yield _keys_by_path(local, keys)
         return
-    lake.settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="publish-", dir=lake.settings.cache_dir) as folder:
-        copies = [Path(folder) / f"{position:08d}.parquet" for position in range(len(keys))]
+    folder = scratch.new_folder(lake.settings.cache_dir)
+    try:
+        copies = [folder / f"{position:08d}.parquet" for position in range(len(keys))]
         for key, copy in zip(keys, copies, strict=True):
             try:
                 lake.store.download(key, copy)
             except NotFound as error:
                 raise _gone(window.n, [key]) from error
         yield _keys_by_path(copies, keys)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keys_by_path(paths: list[Path], keys: list[str]) -> dict[str, str]:
