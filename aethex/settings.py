@@ -172,6 +172,45 @@ class Settings(BaseSettings):
         "A single landing object above it is a window of its own.",
     )
 
+    landing_keep_days: float = Field(
+        default=7,
+        ge=0,
+        description="How long landed objects stay after they were published, in days; so long "
+        "their windows can be published again. Then they go, once their rows are proven to be in "
+        "the tables.",
+    )
+    quarantine_keep_days: float = Field(
+        default=30, ge=0, description="How long refused events stay in quarantine, in days."
+    )
+    builds_keep_days: float = Field(
+        default=30,
+        ge=0,
+        description="How long past builds can be opened, in days. The current one always stays.",
+    )
+    snapshots_keep_hours: float = Field(
+        default=24,
+        ge=0,
+        description="How long past states of the lake's tables can be read, in hours.",
+    )
+    orphans_grace_hours: float = Field(
+        default=24,
+        ge=1,
+        description="How old files of the lake that nothing names must be to be deleted, in hours: "
+        "longer than any run takes from writing a file to naming it.",
+    )
+    maintenance_budget_seconds: float = Field(
+        default=240,
+        gt=0,
+        description="How long one maintenance may take, in seconds; publishing waits meanwhile. "
+        "What is left is done by the next.",
+    )
+    watermark_late_seconds: float = Field(
+        default=900,
+        gt=0,
+        description="How old the newest published events may be, in seconds, before the check of "
+        "their freshness turns red.",
+    )
+
     demo: bool = Field(
         default=True, description="Whether `make up` makes demo content at its first start."
     )

@@ -52,6 +52,7 @@ _ICEBERG_TYPES: dict[ColumnType, IcebergType] = {
     "timestamp": TimestampType(),
     "date": DateType(),
 }
+_COLUMN_TYPES: dict[IcebergType, ColumnType] = {kind: name for name, kind in _ICEBERG_TYPES.items()}
 _DUCKDB_TYPES: dict[ColumnType, str] = {
     "string": "VARCHAR",
     "long": "BIGINT",
@@ -183,6 +184,17 @@ class Table:
 
     def _field_id(self, name: str) -> int:
         return self.column_names.index(name) + 1
+
+
+def stored_table(table: Table, schema: Schema) -> Table:
+    """The table with the columns of an Iceberg schema, in its order: all that its files may hold,
+    also what a newer version of this program added.
+    """
+    columns = tuple(
+        Column(field.name, _COLUMN_TYPES[field.field_type], required=field.required)
+        for field in schema.fields
+    )
+    return Table(table.name, table.doc, columns, table.partition, table.sort, table.is_published)
 
 
 def _documentation(column: Column) -> str:

@@ -7,7 +7,7 @@ take one table from before and another from after a run that is half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import psycopg
@@ -20,7 +20,7 @@ _TRY = "select pg_try_advisory_lock(hashtext('aethex lake writer'))"
 
 
 @contextmanager
-def lake_turn(settings: Settings, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def lake_turn(settings: Settings, on_wait: Callable[[], None] | None = None) -> Generator[None]:
     """Hold the lake's turn; `on_wait` is called when another run has it. kill -9 gives it back.
 
     Raises DatabaseUnreachable.

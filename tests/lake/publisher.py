@@ -1,19 +1,12 @@
-"""A publisher in a process of its own, which stops where the test wants it, to be killed or raced.
-
-It tells each point that it reaches; at those that it was told to stop at it waits until the test
-lets it go on.
-"""
+"""A publisher in a process of its own, which stops where the test wants it: killed or raced."""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
-from typing import Any
+from contextlib import AbstractContextManager
 
 from aethex.lake import Lake, publish, windows
 from aethex.settings import Settings
+from tests.lake.processes import Reach, Worker, stopping, worker
 
 POINTS = [
     "before cutting",
@@ -26,81 +19,19 @@ POINTS = [
     "marker written",
 ]
 
-# a fork of a process that has the imports behind it starts in no time; pytest's own has threads
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([__name__])
 
-
-class Publisher:
-    """The test's handle of such a process."""
-
-    def __init__(self, settings: Settings, *stop_at: str) -> None:
-        self._pipe, theirs = _processes.Pipe()
-        self._process = _processes.Process(target=_run, args=(settings, stop_at, theirs))
-        self._process.start()
-        theirs.close()
-        self._is_going = not stop_at
-
-    def wait_for(self, point: str) -> None:
-        """Return when it has reached `point` (and waits there, if it is one to stop at)."""
-        while (reached := self._pipe.recv()) != point:
-            assert reached in POINTS or reached == "published", reached
-
-    def go_on(self) -> None:
-        """Let it go on from here, and not stop again."""
-        if not self._is_going:
-            self._pipe.send("go on")
-            self._is_going = True
-
-    def finish(self) -> None:
-        """Let it run to its end and check that it ended well."""
-        self.go_on()
-        self._process.join()
-        assert self._process.exitcode == 0
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
-
-
-@contextmanager
-def publisher(settings: Settings, *stop_at: str) -> Iterator[Publisher]:
+def publisher(settings: Settings, *stop_at: str) -> AbstractContextManager[Worker]:
     """Such a process; it is dead afterwards in any case."""
-    process = Publisher(settings, *stop_at)
-    try:
-        yield process
-    finally:
-        process.kill()
+    return worker(_publish, settings, *stop_at)
 
 
-def _run(settings: Settings, stop_at: tuple[str, ...], pipe: Connection) -> None:
-    stops = set(stop_at)
-
-    def reach(point: str) -> None:
-        pipe.send(point)
-        if point in stops:
-            pipe.recv()
-            stops.clear()
-
+def _publish(settings: Settings, reach: Reach) -> None:
     with Lake.open(settings) as lake:
-        lake.catalog.commit_table = _stopping(
+        lake.catalog.commit_table = stopping(
             lake.catalog.commit_table, reach, "files written", "table has the rows"
         )
-        publish.mark_published = _stopping(
+        publish.mark_published = stopping(
             windows.mark_published, reach, "before the marker", "marker written"
         )
         reach("before cutting")
         publish.publish(lake, progress=lambda step: reach(step.stage))
-
-
-def _stopping(
-    function: Callable[..., Any], reach: Callable[[str], None], before: str, after: str
-) -> Callable[..., Any]:
-    def stopping(*args: Any, **options: Any) -> Any:
-        reach(before)
-        result = function(*args, **options)
-        reach(after)
-        return result
-
-    return stopping

@@ -1,0 +1,50 @@
+"""Maintenance in processes of their own, which stop where the test wants them: killed or raced."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Any
+
+from aethex.lake import Lake, compaction
+from aethex.lake.event_tables import VIEWER_SNAPSHOTS
+from aethex.lake.landing import land
+from aethex.lake.publish import publish
+from aethex.lake.rewrite import live_files
+from aethex.settings import Settings
+from tests.lake.events import landed, snapshot
+from tests.lake.processes import Reach, Worker, stopping, worker
+
+LATER = date(2026, 6, 1)
+COMPACTING = ["planned", "rows read", "files written", "exchanged", "one done"]
+
+
+def publish_windows(lake: Lake, windows: int, *, rows: int = 20, streams: int = 1) -> None:
+    """So many windows with rows of one day, each of all streams."""
+    for n in range(windows):
+        minutes = range(n * rows, (n + 1) * rows)
+        land(lake, landed(snapshot(m, stream_id=f"st_{m % streams}") for m in minutes))
+        publish(lake)
+
+
+def file_count(lake: Lake) -> int:
+    return len(live_files(lake.table(VIEWER_SNAPSHOTS)))
+
+
+def compact(lake: Lake, today: date = LATER, **options: Any) -> compaction.Compacted:
+    return compaction.compact_table(lake, VIEWER_SNAPSHOTS, today, **options)
+
+
+def compactor(settings: Settings, *stop_at: str) -> AbstractContextManager[Worker]:
+    """A compaction of the viewer snapshots; COMPACTING are its points."""
+    return worker(_compact, settings, *stop_at)
+
+
+def _compact(settings: Settings, reach: Reach) -> None:
+    with Lake.open(settings) as lake:
+        lake.catalog.commit_table = stopping(
+            lake.catalog.commit_table, reach, "files written", "exchanged"
+        )
+        compaction.read_rows = stopping(compaction.read_rows, reach, "planned", "rows read")
+        compaction.replace_files = stopping(compaction.replace_files, reach, "begun", "one done")
+        compaction.compact_table(lake, VIEWER_SNAPSHOTS, LATER)
