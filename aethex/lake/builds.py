@@ -215,12 +215,12 @@ def _files(lake: Lake, opened: IcebergTable) -> tuple[BuildFile, ...]:
 
 def _key(lake: Lake, path: str) -> str:
     """The store's key of a data file. Raises BuildFailed for one that is elsewhere."""
-    root = lake.store.uri("lake").removesuffix("lake")
-    if not path.startswith(root):
+    key = lake.key(path)
+    if key is None:
         raise BuildFailed(
             f"{path} is not in the store {lake.store.url}, so readers could not fetch it"
         )
-    return path.removeprefix(root)
+    return key
 
 
 # --- checks ---------------------------------------------------------------------------------------

@@ -80,6 +80,11 @@ class Lake:
         self._ensured.add(table.name)
         return opened
 
+    def key(self, address: str) -> str | None:
+        """The store's key of a table's file; None when it lies elsewhere."""
+        root = self.store.uri("lake").removesuffix("lake")
+        return address.removeprefix(root) if address.startswith(root) else None
+
     def duckdb(
         self, *, memory_limit: str = "1GB", threads: int | None = None
     ) -> duckdb.DuckDBPyConnection:

@@ -35,8 +35,13 @@ class DurableFileIO(PyArrowFileIO):
 class _DurableFile(PyArrowFile):
     def create(self, overwrite: bool = False) -> OutputStream:
         path = Path(self._path)
-        make_folders(path.parent)
-        return cast("OutputStream", _SyncedFile(path, "wb" if overwrite else "xb"))
+        while True:
+            make_folders(path.parent)
+            try:
+                return cast("OutputStream", _SyncedFile(path, "wb" if overwrite else "xb"))
+            except FileNotFoundError:
+                # the clean-up of orphans removed the folder, empty for a moment: make it again
+                continue
 
 
 class _SyncedFile(BufferedWriter):

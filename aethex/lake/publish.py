@@ -191,7 +191,8 @@ def _keys_by_path(paths: list[Path], keys: list[str]) -> dict[str, str]:
 def _gone(n: int, keys: list[str]) -> LandingGoneError:
     return LandingGoneError(
         f"window {n} cannot be published: {len(keys)} of its landing objects are gone "
-        f"(first: {keys[0]}). Its rows stay as they are; import or send what is missing again."
+        f"(first: {keys[0]}). Landing is cleaned up AETHEX_LANDING_KEEP_DAYS days after a window "
+        "was published. Its rows stay as they are; import or send what is missing again."
     )
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Any, cast
 
-from aethex.lake import Lake, compaction
+from aethex.lake import Lake, compaction, expiry
 from aethex.lake.event_tables import VIEWER_SNAPSHOTS
+from aethex.lake.expiry import BuildFiles, Deleted, delete_orphans, expire_snapshots
 from aethex.lake.landing import land
+from aethex.lake.maintenance import all_tables
 from aethex.lake.publish import publish
 from aethex.lake.rewrite import live_files
 from aethex.settings import Settings
+from aethex.store import Store
 from tests.lake.events import landed, snapshot
 from tests.lake.processes import Reach, Worker, stopping, worker
 
 LATER = date(2026, 6, 1)
 COMPACTING = ["planned", "rows read", "files written", "exchanged", "one done"]
+EXPIRING = ["expired", "listed", "names read", "deleting", "deleted"]
+FAR = datetime.fromisoformat("2100-01-01")
 
 
 def publish_windows(lake: Lake, windows: int, *, rows: int = 20, streams: int = 1) -> None:
@@ -48,3 +53,35 @@ def _compact(settings: Settings, reach: Reach) -> None:
         compaction.read_rows = stopping(compaction.read_rows, reach, "planned", "rows read")
         compaction.replace_files = stopping(compaction.replace_files, reach, "begun", "one done")
         compaction.compact_table(lake, VIEWER_SNAPSHOTS, LATER)
+
+
+def expire_all(lake: Lake, before: datetime = FAR) -> tuple[int, Deleted]:
+    """Expire every past snapshot of every table, then delete what nothing names: files older than
+    `before`.
+    """
+    tables = all_tables().values()
+    snapshots = sum(expire_snapshots(lake, table, FAR) for table in tables)
+    builds = BuildFiles(lake.store)
+    found = [delete_orphans(lake, table, before, builds) for table in tables]
+    return snapshots, Deleted(sum(d.files for d in found), sum(d.size_bytes for d in found))
+
+
+def expirer(settings: Settings, *stop_at: str) -> AbstractContextManager[Worker]:
+    """`expire_all` of the viewer snapshots; EXPIRING are its points."""
+    return worker(_expire, settings, *stop_at)
+
+
+def _expire(settings: Settings, reach: Reach) -> None:
+    def listing(*args: Any) -> Any:
+        found = list(listed(*args))
+        reach("listed")
+        return found
+
+    with Lake.open(settings) as lake:
+        listed = lake.store.list
+        cast("Any", lake.store).list = listing
+        lake.store.delete = stopping(lake.store.delete, reach, "deleting", "deleted")
+        expiry.named_files = stopping(expiry.named_files, reach, "reading", "names read")
+        expire_snapshots(lake, VIEWER_SNAPSHOTS, FAR)
+        reach("expired")
+        delete_orphans(lake, VIEWER_SNAPSHOTS, FAR, BuildFiles(Store.open(lake.store.url)))
