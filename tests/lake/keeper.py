@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, cast
 
-from aethex.lake import Lake, compaction, expiry
+from aethex.lake import Lake, compaction, expiry, landing_cleanup
 from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.expiry import BuildFiles, Deleted, delete_orphans, expire_snapshots
 from aethex.lake.landing import land
@@ -21,6 +21,7 @@ from tests.lake.processes import Reach, Worker, stopping, worker
 LATER = date(2026, 6, 1)
 COMPACTING = ["planned", "rows read", "files written", "exchanged", "one done"]
 EXPIRING = ["expired", "listed", "names read", "deleting", "deleted"]
+CLEANING = ["proving", "proven", "writing", "written", "deleting", "deleted"]
 FAR = datetime.fromisoformat("2100-01-01")
 
 
@@ -85,3 +86,18 @@ def _expire(settings: Settings, reach: Reach) -> None:
         expire_snapshots(lake, VIEWER_SNAPSHOTS, FAR)
         reach("expired")
         delete_orphans(lake, VIEWER_SNAPSHOTS, FAR, BuildFiles(Store.open(lake.store.url)))
+
+
+def cleaner(settings: Settings, *stop_at: str) -> AbstractContextManager[Worker]:
+    """A clean-up of landing; CLEANING are its points."""
+    return worker(_clean, settings, *stop_at)
+
+
+def _clean(settings: Settings, reach: Reach) -> None:
+    with Lake.open(settings) as lake:
+        prove = landing_cleanup.count_window
+        landing_cleanup.count_window = stopping(prove, reach, "proving", "proven")
+        for name in ("create", "replace"):
+            setattr(lake.store, name, stopping(getattr(lake.store, name), reach, *CLEANING[2:4]))
+        lake.store.delete = stopping(lake.store.delete, reach, *CLEANING[4:6])
+        landing_cleanup.clean_landing(lake, FAR)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ulid import ULID
@@ -63,12 +64,10 @@ def files_of(lake: Lake, folder: str = "lake/tables/viewer_snapshots") -> set[st
     return {info.key for info in lake.store.list(folder)}
 
 
-def everything(
-    lake: Lake, settings: Settings, build: Build | str | None
-) -> dict[str, list[object]]:
+def everything(lake: Lake, settings: Settings, build_id: str) -> dict[str, list[Any]]:
     """All rows of all tables of a build."""
-    with open_build(lake, settings, build) as con:
-        tables = read_build(lake.store, build).tables if isinstance(build, str) else {}
+    with open_build(lake, settings, build_id) as con:
+        tables = read_build(lake.store, build_id).tables
         return {name: con.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in tables}
 
 
