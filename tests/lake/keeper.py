@@ -21,7 +21,7 @@ from tests.lake.processes import Reach, Worker, stopping, worker
 LATER = date(2026, 6, 1)
 COMPACTING = ["planned", "rows read", "files written", "exchanged", "one done"]
 EXPIRING = ["expired", "listed", "names read", "deleting", "deleted"]
-CLEANING = ["proving", "proven", "writing", "written", "deleting", "deleted"]
+CLEANING = ["proving", "proven", "writing", "written", "deleting", "first deleted", "deleted"]
 FAR = datetime.fromisoformat("2100-01-01")
 
 
@@ -99,5 +99,7 @@ def _clean(settings: Settings, reach: Reach) -> None:
         landing_cleanup.count_window = stopping(prove, reach, "proving", "proven")
         for name in ("create", "replace"):
             setattr(lake.store, name, stopping(getattr(lake.store, name), reach, *CLEANING[2:4]))
-        lake.store.delete = stopping(lake.store.delete, reach, *CLEANING[4:6])
+        lake.store.delete = stopping(lake.store.delete, reach, "deleting", "deleted")
+        folder = lake.store._folder
+        folder.delete = stopping(folder.delete, reach, "one by one", "first deleted")
         landing_cleanup.clean_landing(lake, FAR)

@@ -122,6 +122,17 @@ def test_the_current_build_s_snapshots_stay_readable(world: World, settings: Set
     assert as_of.execute("SELECT count(*) FROM viewer_snapshots").fetchall() == [(3,)]
 
 
+def test_a_snapshot_that_somebody_tagged_stays(lake: Lake) -> None:
+    publish_windows(lake, 3)
+    table = lake.table(VIEWER_SNAPSHOTS)
+    first = table.snapshots()[0].snapshot_id
+    table.manage_snapshots().create_tag(first, "kept").commit()
+    expire_all(lake)
+    opened = lake.table(VIEWER_SNAPSHOTS)
+    assert len(opened.snapshots()) == 2
+    assert opened.scan(snapshot_id=first).to_arrow().num_rows == 20
+
+
 def test_young_files_are_spared(lake: Lake) -> None:
     publish_windows(lake, 2)
     with compactor(lake.settings, "files written") as killed:
@@ -227,7 +238,7 @@ def test_an_expiry_killed_at_any_point_leaves_a_good_table(lake: Lake, point: st
     assert len([key for key in files_of(lake) if key.endswith(".parquet")]) == 1
 
 
-@pytest.mark.parametrize("point", ["expired", "listed", "deleting"])
+@pytest.mark.parametrize("point", ["expired", "listed", "names read", "deleting"])
 def test_what_is_published_in_the_middle_of_it_stays(lake: Lake, point: str) -> None:
     publish_windows(lake, 2)
     with expirer(lake.settings, point) as expiring:
