@@ -13,6 +13,7 @@ import dagster as dg
 
 from aethex.assets.dims import dims
 from aethex.assets.event_tables import event_tables
+from aethex.assets.maintenance import maintenance
 from aethex.assets.mart_tables import build_mart_table
 from aethex.assets.marts import build_marts
 from aethex.assets.sources import SOURCES
@@ -38,6 +39,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             dims,
             *mart_tables,
             build_marts(models),
+            maintenance,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -1,8 +1,8 @@
-"""The two jobs of a refresh.
+"""The two jobs of a refresh, and maintenance.
 
 `publish_job` takes in what has landed and what the library says; `models_job` computes what that
-makes due and publishes a build. Both write to the lake, so they carry the tag of the run queue's
-limit: one of them at a time.
+makes due and publishes a build; `maintenance_job` keeps the lake fast and small. All write to the
+lake, so they carry the tag of the run queue's limit: one of them at a time.
 """
 
 from __future__ import annotations
@@ -26,4 +26,12 @@ models_job = dg.define_asset_job(
     "check them, and publish a build.",
 )
 
-JOBS = [publish_job, models_job]
+maintenance_job = dg.define_asset_job(
+    "maintenance_job",
+    selection=dg.AssetSelection.groups("maintenance"),
+    tags=LAKE_WRITER_TAG,
+    description="Compact the event tables, expire past states and builds, delete what nothing "
+    "names, clean up landing and quarantine.",
+)
+
+JOBS = [publish_job, models_job, maintenance_job]

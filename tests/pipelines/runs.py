@@ -26,6 +26,9 @@ class Pipeline:
     def publish(self) -> dg.ExecuteInProcessResult:
         return self._run("publish_job")
 
+    def maintain(self) -> dg.ExecuteInProcessResult:
+        return self._run("maintenance_job")
+
     def models(self, **options: Any) -> dg.ExecuteInProcessResult:
         """`models_job` as a refresh asks for it, or with these options of execute_in_process."""
         if not options:

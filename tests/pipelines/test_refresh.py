@@ -20,7 +20,8 @@ from aethex.lake.build_records import Build, current_build
 from aethex.lake.connections import open_build
 from aethex.library import Library
 from aethex.pipelines.instance import open_instance
-from aethex.pipelines.refresh import RefreshFailed, refresh
+from aethex.pipelines.refresh import refresh
+from aethex.pipelines.runs import RunFailed
 from aethex.postgres import DatabaseUnreachable
 from aethex.settings import Settings
 from tests.pipelines.streams import add_stream
@@ -161,7 +162,7 @@ def test_wrong_rows_are_not_published_and_the_check_is_named(
     stream_id = add_stream(library, lake, [10, 20])
     before = refresh(settings)
     add_stream(library, lake, [5, -1], title="Broken")
-    with pytest.raises(RefreshFailed, match="counts_are_not_negative") as caught:
+    with pytest.raises(RunFailed, match="counts_are_not_negative") as caught:
         refresh(settings)
     assert "\n" not in str(caught.value)
     assert build_of(settings).id == before.build_id

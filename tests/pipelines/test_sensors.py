@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import dagster as dg
+import pytest
+from dagster._utils.schedules import cron_string_iterator
 
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
 from aethex.library import Library
-from aethex.pipelines.schedules import refresh_schedule
+from aethex.pipelines.schedules import maintenance_schedule, refresh_schedule
 from aethex.pipelines.sensors import events_published_sensor
 from tests.pipelines.runs import Pipeline
 from tests.pipelines.streams import add_stream
@@ -55,8 +58,21 @@ def test_after_a_publish_of_nothing_only_the_build_gets_fresher(
     assert result.success
 
 
-def test_the_schedule_asks_for_a_publish_every_hour() -> None:
+@pytest.mark.parametrize(
+    ("schedule", "job", "minutes"),
+    [
+        (refresh_schedule, "publish_job", list(range(0, 60, 5))),
+        (maintenance_schedule, "maintenance_job", [17]),
+    ],
+)
+def test_a_schedule_asks_for_its_job_at_these_minutes(
+    schedule: dg.ScheduleDefinition, job: str, minutes: list[int]
+) -> None:
     at = datetime(2026, 1, 1, 13, 0, tzinfo=UTC)
+    ticks = cron_string_iterator(at.timestamp(), str(schedule.cron_schedule), "UTC")
+    found = list(takewhile(lambda tick: tick < at + timedelta(hours=1), ticks))
+    assert [tick.minute for tick in found] == minutes
     context = dg.build_schedule_context(scheduled_execution_time=at)
-    data = refresh_schedule.evaluate_tick(context)
+    data = schedule.evaluate_tick(context)
     assert len(data.run_requests or []) == 1
+    assert schedule.job_name == job
