@@ -11,9 +11,11 @@ from aethex.assets.describe import (
     instant,
     state_metadata,
 )
+from aethex.assets.freshness import FRESHNESS_SPEC, freshness_result
 from aethex.assets.sources import LANDING
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
+from aethex.lake.core import utc_now
 from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.publish import PublishStep, publish
 from aethex.lake.reconciliation import WindowCount, count_window
@@ -52,7 +54,8 @@ def _spec(table: Table) -> dg.AssetSpec:
             "exactly once. Counted anew from both sides.",
         )
         for table in EVENT_TABLES.values()
-    ],
+    ]
+    + [FRESHNESS_SPEC],
 )
 def event_tables(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
@@ -67,6 +70,7 @@ def event_tables(
     for table in EVENT_TABLES.values():
         metadata = {**_metadata(lake, published, table), **state_metadata(lake, table)}
         yield dg.MaterializeResult(asset_key=table.name, metadata=metadata)
+    yield freshness_result(lake.store, lake.settings, utc_now())
     yield from _checks(lake)
 
 

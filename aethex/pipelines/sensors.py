@@ -1,14 +1,19 @@
-"""What follows from what: the models run after each publish."""
+"""What follows from what, and what is watched: the models run after each publish, and the check of
+freshness is evaluated every minute.
+"""
 
 import dagster as dg
 
+from aethex.assets.freshness import freshness_evaluation
 from aethex.assets.mart_tables import ONLY_DUE_TAG
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
+from aethex.lake.core import utc_now
 from aethex.lake.due import due
 from aethex.pipelines.jobs import models_job, publish_job
 from aethex.pipelines.partitions import newest_partition
 from aethex.settings import Settings
+from aethex.store import open_store
 
 
 def request_models(lake: Lake, run_key: str | None = None) -> dg.RunRequest:
@@ -38,4 +43,12 @@ def events_published_sensor(
         return request_models(lake, run_key=context.dagster_run.run_id)
 
 
-SENSORS = [events_published_sensor]
+@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def freshness_sensor(settings: dg.ResourceParam[Settings]) -> dg.SensorResult:
+    """Every minute: is what was received a while ago published? Reports the check
+    `watermark_is_fresh` without a run, so that it turns red also when no run starts any more."""
+    evaluation = freshness_evaluation(open_store(settings), settings, utc_now())
+    return dg.SensorResult(asset_events=[evaluation])
+
+
+SENSORS = [events_published_sensor, freshness_sensor]

@@ -7,6 +7,7 @@ import json
 import dagster as dg
 
 from aethex.assets.event_tables import CHECK
+from aethex.assets.freshness import FRESHNESS_CHECK
 from aethex.lake import Lake
 from aethex.lake.event_tables import VIEWER_SNAPSHOTS
 from aethex.lake.windows import watermark
@@ -26,7 +27,7 @@ def test_it_says_what_it_published(pipeline: Pipeline, library: Library, lake: L
     assert (said["first day"], said["last day"]) == ("2020-01-05", "2020-01-06")
     assert said["dagster/row_count"] == 5
     assert said["bytes"] > 0
-    assert passed_checks(result) == {CHECK}
+    assert passed_checks(result) == {CHECK, FRESHNESS_CHECK}
 
 
 def test_it_observes_landing_and_the_library(
