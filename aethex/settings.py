@@ -207,8 +207,8 @@ class Settings(BaseSettings):
     watermark_late_seconds: float = Field(
         default=900,
         gt=0,
-        description="How old the newest published events may be, in seconds, before the check of "
-        "their freshness turns red.",
+        description="How long what has landed may wait for being published, in seconds, before the "
+        "check of freshness turns red.",
     )
 
     demo: bool = Field(

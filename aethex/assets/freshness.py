@@ -22,27 +22,28 @@ FRESHNESS_CHECK = "watermark_is_fresh"
 FRESHNESS_SPEC = dg.AssetCheckSpec(
     FRESHNESS_CHECK,
     asset=PLAYBACK_EVENTS.name,
-    description="What was received AETHEX_WATERMARK_LATE_SECONDS ago is published. Evaluated by "
-    "each publish, and every minute by `freshness_sensor`.",
+    description="What landed AETHEX_WATERMARK_LATE_SECONDS ago is published. Evaluated by each "
+    "publish, and every minute by `freshness_sensor`.",
 )
 
 
 def freshness_result(store: Store, settings: Settings, now: datetime) -> dg.AssetCheckResult:
     """The check at `now` (naive UTC), as a run reports it."""
-    found = freshness(store, now)
     limit = settings.watermark_late_seconds
-    is_late = found.is_late(limit)
+    found = freshness(store, now, limit)
     metadata: dict[str, Any] = {"late above, in seconds": limit}
     if found.watermark is not None:
         metadata["watermark"] = instant(found.watermark)
     if found.lag_seconds is not None:
         metadata["lag seconds"] = round(found.lag_seconds, 1)
-    if is_late:
+    if found.waits_seconds is not None:
+        metadata["waiting for seconds"] = round(found.waits_seconds, 1)
+    if found.is_late:
         metadata["what to do"] = dg.MetadataValue.md(_REMEDY)
     return dg.AssetCheckResult(
         asset_key=PLAYBACK_EVENTS.name,
         check_name=FRESHNESS_CHECK,
-        passed=not is_late,
+        passed=not found.is_late,
         metadata=metadata,
     )
 

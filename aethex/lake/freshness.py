@@ -1,17 +1,19 @@
 """How far behind the event tables are.
 
-What belongs here: the age of the watermark, and whether it is too old. What does not: who is told
-(assets, pipelines).
+What belongs here: the age of the watermark, and whether something waits for longer than it should.
+What does not: who is told (assets, pipelines).
+
+An old watermark alone is no news: where nothing arrived since, the tables have everything, as after
+a night in which the machine was off. They are late when something waits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aethex.lake.landing import PREFIX
-from aethex.lake.windows import watermark
+from aethex.lake.windows import first_waiting, watermark
 
 if TYPE_CHECKING:
     from aethex.store import Store
@@ -21,25 +23,27 @@ if TYPE_CHECKING:
 class Freshness:
     """watermark: what was received before it is published (naive UTC); None: nothing was yet.
 
-    lag_seconds: its age; before the first publish, that of what has landed first; None: nothing
-    has landed.
+    lag_seconds: its age. waits_seconds: how long the first landed object that is not published has
+    waited; None: nothing waits, or the watermark is young enough. is_late: it waits for too long.
     """
 
     watermark: datetime | None
     lag_seconds: float | None
-
-    def is_late(self, limit_seconds: float) -> bool:
-        """Whether what waits is older than that."""
-        return self.lag_seconds is not None and self.lag_seconds > limit_seconds
+    waits_seconds: float | None
+    is_late: bool
 
 
-def freshness(store: Store, now: datetime) -> Freshness:
-    """How far behind the event tables are at `now` (naive UTC). A few small reads."""
+def freshness(store: Store, now: datetime, limit_seconds: float) -> Freshness:
+    """How far behind the event tables are at `now` (naive UTC), which is late above that limit.
+
+    A few small reads; landing is looked at only while the watermark is older than the limit.
+    """
     reached = watermark(store)
-    waits_since = reached or _first_landed_at(store)
-    return Freshness(reached, (now - waits_since).total_seconds() if waits_since else None)
-
-
-def _first_landed_at(store: Store) -> datetime | None:
-    first = next(store.list(PREFIX), None)
-    return first.modified_at.astimezone(UTC).replace(tzinfo=None) if first else None
+    lag = (now - reached).total_seconds() if reached is not None else None
+    if lag is not None and lag <= limit_seconds:
+        return Freshness(reached, lag, None, is_late=False)
+    first = first_waiting(store, reached)
+    if first is None:
+        return Freshness(reached, lag, None, is_late=False)
+    waits = (now - first.modified_at.replace(tzinfo=None)).total_seconds()
+    return Freshness(reached, lag, waits, is_late=waits > limit_seconds)

@@ -157,6 +157,18 @@ def watermark(store: Store) -> datetime | None:
     return max(filter(None, (marker and marker.watermark, looked_at)), default=None)
 
 
+def first_waiting(store: Store, since: datetime | None) -> ObjectInfo | None:
+    """The first landed object, by its key, that no published window has; None when there is none.
+
+    `since`: the watermark. Like a publish, it looks a day further back, for writers whose clocks
+    are behind; None looks at all of landing.
+    """
+    published = last_published(store)
+    previous = read_window(store, published) if published else None
+    look_from = since - LOOK_BACK if since is not None else None
+    return next(_due_objects(store, previous, look_from), None)
+
+
 def mark_looked_at(store: Store, at: datetime) -> None:
     """Remember that all that had landed by then (naive UTC) is published."""
     head = _read_head(store)
