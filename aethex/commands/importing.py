@@ -117,7 +117,9 @@ def viewers(
         )
         _print_rejected(file.rejected)
         if file.imported:
-            output.print("  `aethex pipeline refresh` shows them now; Dagster does so every hour.")
+            output.print(
+                "  `aethex pipeline refresh` shows them now; Dagster does every 5 minutes."
+            )
     if file.rows_read and file.rejected_count == file.rows_read:
         raise typer.Exit(1)
 
