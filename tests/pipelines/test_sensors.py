@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.test_utils import create_run_for_test
 from dagster._utils.schedules import cron_string_iterator
 
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
 from aethex.library import Library
+from aethex.pipelines.instance import LOCATION, open_instance, prepare_storage
 from aethex.pipelines.schedules import maintenance_schedule, refresh_schedule
 from aethex.pipelines.sensors import events_published_sensor
+from aethex.settings import Settings
 from tests.pipelines.runs import Pipeline
 from tests.pipelines.streams import add_stream
+
+AT = datetime(2026, 1, 1, 13, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def stored(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance in Postgres: a schedule opens it by its address."""
+    prepare_storage(settings)
+    with open_instance(settings) as instance:
+        yield instance
+
+
+def enqueue(instance: dg.DagsterInstance, job: str) -> None:
+    """A run that waits in the queue."""
+    place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), "__repository__")
+    create_run_for_test(
+        instance,
+        job_name=job,
+        status=dg.DagsterRunStatus.QUEUED,
+        remote_job_origin=RemoteJobOrigin(place, job),
+    )
+
+
+def runs_asked_for(instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition) -> int:
+    context = dg.build_schedule_context(instance, scheduled_execution_time=AT)
+    return len(schedule.evaluate_tick(context).run_requests or [])
 
 
 def requested(
@@ -66,13 +101,22 @@ def test_after_a_publish_of_nothing_only_the_build_gets_fresher(
     ],
 )
 def test_a_schedule_asks_for_its_job_at_these_minutes(
-    schedule: dg.ScheduleDefinition, job: str, minutes: list[int]
+    stored: dg.DagsterInstance, schedule: dg.ScheduleDefinition, job: str, minutes: list[int]
 ) -> None:
-    at = datetime(2026, 1, 1, 13, 0, tzinfo=UTC)
-    ticks = cron_string_iterator(at.timestamp(), str(schedule.cron_schedule), "UTC")
-    found = list(takewhile(lambda tick: tick < at + timedelta(hours=1), ticks))
+    ticks = cron_string_iterator(AT.timestamp(), str(schedule.cron_schedule), "UTC")
+    found = list(takewhile(lambda tick: tick < AT + timedelta(hours=1), ticks))
     assert [tick.minute for tick in found] == minutes
-    context = dg.build_schedule_context(scheduled_execution_time=at)
-    data = schedule.evaluate_tick(context)
-    assert len(data.run_requests or []) == 1
+    assert runs_asked_for(stored, schedule) == 1
     assert schedule.job_name == job
+
+
+@pytest.mark.parametrize("schedule", [refresh_schedule, maintenance_schedule])
+def test_a_schedule_asks_for_no_second_run_while_one_waits(
+    stored: dg.DagsterInstance, schedule: dg.ScheduleDefinition
+) -> None:
+    for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS):
+        create_run_for_test(stored, job_name=schedule.job_name, status=status)
+    enqueue(stored, "models_job")
+    assert runs_asked_for(stored, schedule) == 1
+    enqueue(stored, schedule.job_name)
+    assert runs_asked_for(stored, schedule) == 0
