@@ -117,9 +117,7 @@ def viewers(
         )
         _print_rejected(file.rejected)
         if file.imported:
-            output.print(
-                "  `aethex pipeline refresh` shows them now; Dagster does every 5 minutes."
-            )
+            output.print("  `aethex pipeline refresh` shows them now; Dagster, within minutes.")
     if file.rows_read and file.rejected_count == file.rows_read:
         raise typer.Exit(1)
 
