@@ -1,4 +1,4 @@
-// The player of a VOD page: picks how to play (HLS by hls.js, the browser's own HLS, or the MP4), shows what
+// The page of a VOD: picks how to play (HLS by hls.js, the browser's own HLS, or the MP4), shows what
 // goes wrong, and starts where ?t= says. Keys are in keys.js. Works on the elements that the page has already.
 
 import { showAudience } from "./audience.js";
