@@ -2,58 +2,41 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
-from aethex.imports import import_video
 from aethex.lake import Lake
 from aethex.library import Library
-from aethex.service.app import create_app
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.store import open_store
 from tests.browser import Complaints
 from tests.postgres_server import PostgresForTests
 from tests.service.content import AT, MadeVod, add_vod
 from tests.service.measured import build, land_counts
+from tests.service.site import (
+    FRAME_RATE,
+    SECONDS,
+    Site,
+    import_source,
+    listening,
+    make_source,
+    serving_site,
+)
 
 pytestmark = pytest.mark.browser
 
 WIDTHS = [1440, 390]
-SECONDS = 24
-FRAME_RATE = 30
 VIDEO = "media-controller video"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running service with content."""
-
-    url: str
-    vod_path: str
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Moving pictures with sound, H.264 and AAC, a keyframe every two seconds."""
-    path = tmp_path_factory.mktemp("source") / "source.mp4"
-    command = (
-        f"{imageio_ffmpeg.get_ffmpeg_exe()} -v error "
-        f"-f lavfi -i testsrc2=size=640x360:rate={FRAME_RATE} -f lavfi -i sine=f=330:b=4 "
-        f"-t {SECONDS} -c:v libx264 -preset ultrafast -g {2 * FRAME_RATE} -pix_fmt yuv420p -c:a aac"
-    )
-    subprocess.run([*command.split(), str(path)], check=True)
-    return path
+    return make_source(tmp_path_factory.mktemp("source") / "source.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -61,24 +44,20 @@ def site(
     postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory, source: Path
 ) -> Iterator[Site]:
     """The service on a free port, with one real VOD whose stream was measured, and others."""
-    with postgres.fresh_database() as database_url, socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
+    with postgres.fresh_database() as database_url, listening() as (held, url):
         settings = Settings(
             _env_file=None,  # pyright: ignore[reportCallIssue]
             data_dir=tmp_path_factory.mktemp("site"),
             database_url=database_url,
-            public_url=f"http://127.0.0.1:{port}",
+            public_url=url,
         )
         vod_id = _make_content(settings, source)
-        with _serving(settings, listening):
-            yield Site(f"http://127.0.0.1:{port}", f"/vods/{vod_id}")
+        with serving_site(settings, held):
+            yield Site(url, f"/vods/{vod_id}")
 
 
 def _make_content(settings: Settings, source: Path) -> str:
-    report = import_video(
-        settings, source, channel="gdq", stream="AGDQ", starts_at=AT, title="The last boss"
-    )
+    report = import_source(settings, source)
     made = MadeVod(report.vod_id, "", report.stream_id, report.channel_id, "")
     with Library.open(settings) as library, Lake.open(settings) as lake:
         store = open_store(settings)
@@ -93,22 +72,6 @@ def _make_content(settings: Settings, source: Path) -> str:
         land_counts(lake, made, [(6.0 * n, 100 + (400 if n == 2 else n), n) for n in range(4)])
         build(lake, library)
     return report.vod_id
-
-
-class _serving:  # noqa: N801 - reads as what it does
-    """Uvicorn in a thread of its own, on a socket that is bound already."""
-
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
-        config = uvicorn.Config(create_app(settings), log_level="warning")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]})
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join()
 
 
 @pytest.fixture
