@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
@@ -22,17 +32,38 @@ _ARGUMENTS = (
 
 @contextmanager
 def launched_browser() -> Generator[Browser]:
-    """A headless browser without a profile; as root it runs without Chromium's own sandbox."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    """A headless browser without a profile."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=[*_ARGUMENTS, *as_root], headless=True
-        )
+        browser = playwright.chromium.launch(**_options())
         try:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def profile(browser: Browser, folder: Path) -> Generator[BrowserContext]:
+    """Another browser, with a profile in this folder. In it pages in frames of other sites have
+    storage, one for each site that frames them; without a profile they have none.
+    """
+    (folder / "Default").mkdir()
+    allowing = {"profile": {"cookie_controls_mode": 0}}
+    (folder / "Default" / "Preferences").write_text(json.dumps(allowing))
+    options = _options()
+    # in place of playwright's own list, which has this separation of storage in it
+    options["args"].append("--disable-features=Translate")
+    context = browser.browser_type.launch_persistent_context(folder, **options)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+def _options() -> dict[str, Any]:
+    """As root it runs without Chromium's own sandbox."""
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    return {"executable_path": found, "args": [*_ARGUMENTS, *as_root], "headless": True}
 
 
 class Complaints(list[str]):

@@ -3,7 +3,8 @@ content.
 
 What belongs here: `/static/{version}/{name}` and `/static/vendor/{version}/{name}`, where version
 is a hash of all files of that folder, so that browsers keep them for a year and relative imports
-inside scripts keep working. What does not: media (`media.py`) and pages.
+inside scripts keep working; and `/player.js`, the one file whose address other sites know. What
+does not: media (`media.py`) and pages.
 
 Browser code of others is installed by npm into the ignored folder `node_modules`; only the files
 named in VENDOR_FILES are served from it.
@@ -33,6 +34,10 @@ VENDOR_FILES = {
     "media-chrome.js": "media-chrome/dist/iife/index.js",
 }
 YEAR_SECONDS = 365 * 24 * 3600
+PLAYER = "player.js"
+PLAYER_SECONDS = 300
+"""How long pages of other sites may use an old player.js before they ask for a newer one."""
+
 _COMPRESSIBLE = ("text/", "image/svg+xml", "application/json")
 _CONTENT_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -58,6 +63,18 @@ class StaticFile:
         made = gzip.compress(self.body, compresslevel=9, mtime=0)
         return made if len(made) < len(self.body) else None
 
+    def respond(self, request: Request, headers: dict[str, str]) -> Response:
+        """The file with these headers, packed where the client takes that; 304 where it has it."""
+        etag = f'W/"{self.digest}"'
+        headers = {**headers, "ETag": etag, "Vary": "Accept-Encoding"}
+        if is_not_modified(request.headers, etag, None):
+            return Response(status_code=304, headers=headers)
+        body = self.body
+        if self.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            body = self.compressed
+            headers["Content-Encoding"] = "gzip"
+        return Response(body, headers=headers, media_type=self.content_type)
+
 
 class StaticFolder:
     """Files under one versioned address."""
@@ -79,22 +96,9 @@ class StaticFolder:
         file = self.files.get(name)
         if file is None:
             raise not_found("file", name)
-        etag = f'W/"{file.digest}"'
         is_current = version == self.version
-        headers = {
-            "ETag": etag,
-            "Vary": "Accept-Encoding",
-            "Cache-Control": f"public, max-age={YEAR_SECONDS}, immutable"
-            if is_current
-            else "no-cache",
-        }
-        if is_not_modified(request.headers, etag, None):
-            return Response(status_code=304, headers=headers)
-        body = file.body
-        if file.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            body = file.compressed
-            headers["Content-Encoding"] = "gzip"
-        return Response(body, headers=headers, media_type=file.content_type)
+        kept = f"public, max-age={YEAR_SECONDS}, immutable" if is_current else "no-cache"
+        return file.respond(request, {"Cache-Control": kept})
 
 
 class StaticFiles:
@@ -129,6 +133,16 @@ async def read_vendor_file(request: Request, version: str, name: str) -> Respons
 async def read_static_file(request: Request, version: str, name: str) -> Response:
     """The pages' own files."""
     return static_of(request).own.respond(request, version, name)
+
+
+@router.get("/player.js")
+async def read_player(request: Request) -> Response:
+    """player.js for the pages of all sites: an address that stays, so a short life in caches."""
+    headers = {
+        "Cache-Control": f"public, max-age={PLAYER_SECONDS}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    return static_of(request).own.files[PLAYER].respond(request, headers)
 
 
 def static_of(request: Request) -> StaticFiles:

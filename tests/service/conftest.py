@@ -1,4 +1,6 @@
-"""The real application in process, on a real Postgres and a folder store."""
+"""The real application on a real Postgres and a folder store: in process, or as a site for a
+browser.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,13 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 
+from aethex.library import Library
 from aethex.service.app import create_app
 from aethex.settings import Settings
+from aethex.store import open_store
+from tests.postgres_server import PostgresForTests
+from tests.service.site import import_source, listening, make_source, serving_site
+from tests.service.watching import PlayerSite, pages_elsewhere
 
 
 class Client:
@@ -59,3 +66,36 @@ def client(settings: Settings) -> Iterator[Client]:
     """A client of the service with the test's settings."""
     with serving(create_app(settings)) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def player_site(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PlayerSite]:
+    """A running service with one real VOD, which takes events from pages elsewhere too."""
+    source = make_source(tmp_path_factory.mktemp("source") / "source.mp4")
+    with (
+        postgres.fresh_database() as database_url,
+        listening() as (held, url),
+        pages_elsewhere() as elsewhere,
+    ):
+        settings = Settings(
+            _env_file=None,  # pyright: ignore[reportCallIssue]
+            data_dir=tmp_path_factory.mktemp("site"),
+            database_url=database_url,
+            public_url=url,
+            cors_origins=(elsewhere.url, elsewhere.other_url),
+            events_flush_ms=0,
+        )
+        report = import_source(settings, source)
+        with serving_site(settings, held), Library.open(settings) as library:
+            vod = httpx.get(f"{url}/api/vods/{report.vod_id}").json()
+            yield PlayerSite(
+                url,
+                report.vod_id,
+                report.channel_id,
+                vod["mp4_url"],
+                open_store(settings),
+                library,
+                elsewhere,
+            )

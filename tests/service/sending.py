@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from aethex.library import Channel, Library, channels, new_id, streams, tokens
 from aethex.store import Store
-from tests.service.conftest import Client
+
+if TYPE_CHECKING:
+    from tests.service.conftest import Client
 
 Event = dict[str, Any]
 

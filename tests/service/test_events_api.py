@@ -471,6 +471,7 @@ def test_pages_of_configured_origins_may_send_with_their_cookie(
     assert statuses(answer) == ["accepted"]
     assert answer.headers["access-control-allow-origin"] == "https://aethex.live"
     assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-expose-headers"] == "Retry-After"
     asked = {**origin, "Access-Control-Request-Method": "POST"}
     allowed = elsewhere.options("/api/events", headers=asked)
     assert allowed.status_code == 200

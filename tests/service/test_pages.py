@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -228,6 +229,46 @@ def test_static_files_are_kept_for_a_year_under_addresses_of_their_content(clien
 )
 def test_only_known_static_files_are_served(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
+
+
+def test_player_js_is_for_pages_of_all_sites_and_its_address_stays(client: Client) -> None:
+    answer = client.get("/player.js")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["vary"] == "Accept-Encoding"
+    again = client.get("/player.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["cache-control"] == answer.headers["cache-control"]
+    plain = client.get("/player.js", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == answer.content
+    assert client.head("/player.js").headers["etag"] == answer.headers["etag"]
+
+
+def test_player_js_needs_nothing_and_stays_small(client: Client) -> None:
+    code = client.get("/player.js").text
+    assert not re.search(r"^\s*(import|export)\b|\brequire\(|import\(", code, re.MULTILINE)
+    assert len(code.encode()) < 18_000
+    assert len(gzip.compress(code.encode(), 9)) < 6_600
+
+
+def test_our_pages_have_player_js_under_an_address_of_its_content(
+    client: Client, library: Library, folder_store: Store
+) -> None:
+    made = add_vod(library, folder_store)
+    for path in (f"/vods/{made.id}", "/channel/gdq/vods"):
+        page = Elements(client.get(path, headers=HTML).text)
+        sources = [str(script["src"]) for script in page.of("script")]
+        [player] = [source for source in sources if source.endswith("/player.js")]
+        assert client.get(player).text == client.get("/player.js").text
+        assert "immutable" in client.get(player).headers["cache-control"]
+        assert sources.index(player) < [source.endswith("/visit.js") for source in sources].index(
+            True
+        )
+    page = Elements(client.get(f"/vods/{made.id}", headers=HTML).text)
+    assert [video.get("data-aethex-vod") for video in page.of("video")] == [made.id, None]
 
 
 @pytest.mark.parametrize("path", ["/", "/api/channels", "/healthz", "/nothing"])

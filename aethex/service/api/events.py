@@ -206,6 +206,7 @@ class EventsCors:
             allow_credentials=True,
             allow_methods=["POST"],
             allow_headers=["Content-Type", "Content-Encoding"],
+            expose_headers=["Retry-After"],
             max_age=7200,
         )
 

@@ -133,6 +133,7 @@ function offerLink() {
     const second = Math.floor(video.currentTime);
     if (second > 0) link.searchParams.set("t", String(second));
     await navigator.clipboard.writeText(link.href);
+    window.aethex?.engage("share", { vod_id: video.dataset.aethexVod, network: "link" });
     text.textContent = second > 0 ? "Copied at this moment" : "Copied";
     setTimeout(() => { text.textContent = "Copy link"; }, 2000);
   });
