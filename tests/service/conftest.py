@@ -68,7 +68,7 @@ def client(settings: Settings) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def player_site(
     postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[PlayerSite]:

@@ -129,7 +129,12 @@ def refusals(answer: httpx.Response) -> list[tuple[str | None, str]]:
 
 def landed(store: Store, prefix: str = "landing") -> list[dict[str, Any]]:
     """All rows that landed, the payload read."""
-    rows = [row for info in store.list(prefix) for row in _rows(store.get(info.key))]
+    return [row for info in store.list(prefix) for row in landed_in(store, info.key)]
+
+
+def landed_in(store: Store, key: str) -> list[dict[str, Any]]:
+    """The rows of one object, the payload read."""
+    rows = _rows(store.get(key))
     for row in rows:
         if "payload" in row:
             row["payload"] = json.loads(row["payload"])

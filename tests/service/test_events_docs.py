@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from typing import get_args
 
+import msgspec
 import pytest
 
 from aethex.library import Library
 from aethex.service.app import create_app
+from aethex.service.ingest.events import KINDS, Common, EngagementAction, Page, PlaybackType
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.store import Store
 from tests.service.conftest import Client
@@ -45,6 +48,22 @@ def test_every_example_is_accepted(
 
 def test_the_examples_are_of_all_kinds_but_a_players() -> None:
     assert {event["kind"] for event in examples()} == {"chat", "follow", "engagement", "health"}
+
+
+def test_every_field_of_every_kind_is_told() -> None:
+    rows = re.findall(
+        r"^\| (?:`(\w+)`|all) \| (.*) \|$", EVENTS.split("### Fields")[1], re.MULTILINE
+    )
+    told = {kind or "all": set(re.findall(r"`(\w+)`", fields)) for kind, fields in rows}
+    needed = {kind: set(re.findall(r"`(\w+)`", fields.split(" | ")[0])) for kind, fields in rows}
+    common = set(Common.__struct_fields__)
+    assert told["all"] == {"kind", *common}
+    for kind, name in KINDS.items():
+        assert set(kind.__struct_fields__) - common <= told[name], name
+        required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+        assert required - common <= needed[name], name
+    for words in (PlaybackType, EngagementAction, Page):
+        assert all(f"`{word}`" in EVENTS for word in get_args(words))
 
 
 def test_every_status_of_a_refusal_is_told() -> None:

@@ -250,8 +250,8 @@ def test_player_js_is_for_pages_of_all_sites_and_its_address_stays(client: Clien
 def test_player_js_needs_nothing_and_stays_small(client: Client) -> None:
     code = client.get("/player.js").text
     assert not re.search(r"^\s*(import|export)\b|\brequire\(|import\(", code, re.MULTILINE)
-    assert len(code.encode()) < 18_000
-    assert len(gzip.compress(code.encode(), 9)) < 6_600
+    assert len(code.encode()) < 20_000
+    assert len(gzip.compress(code.encode(), 9)) < 7_000
 
 
 def test_our_pages_have_player_js_under_an_address_of_its_content(

@@ -15,7 +15,7 @@ from tests.service.watching import (
     Row,
     act,
     eventually,
-    once,
+    landed_with,
     sessions,
     show,
     show_vod,
@@ -45,16 +45,6 @@ def page(browser: Browser, complaints: Complaints) -> Iterator[Page]:
         yield page
 
 
-def landed_with(page: Page, site: PlayerSite, vod_id: str, type_: str, count: int = 1) -> list[Row]:
-    """A VOD's events, each once, when so many of this type have landed."""
-
-    def rows() -> list[Row]:
-        return once(site.landed(vod_id))
-
-    eventually(page, lambda: types_of(rows()).count(type_) >= count, f"{type_} of {vod_id}")
-    return rows()
-
-
 def is_whole(rows: list[Row]) -> bool:
     """Whether a session begins with a start at 0, lacks no event, and its clock never goes back."""
     return (
@@ -76,16 +66,16 @@ def test_a_watch_lands_as_it_happened(
     else:
         vod_id = player_site.new_vod()
         show_vod(page, player_site, vod_id)
-    page.wait_for_timeout(700)  # a session begins when it is played, not when the page is there
+    page.wait_for_timeout(200)  # a session begins when it is played, not when the page is there
     begun = act(page, "v.play()", before=True)
-    until(page, "v.currentTime > 1.2")
+    until(page, "v.currentTime > 0.6")
     paused = act(page, "v.pause()")
     resumed = act(page, "v.play()", before=True)
-    until(page, "v.currentTime > 2.2")
+    until(page, "v.currentTime > 1.2")
     left = act(page, "v.currentTime = 12", before=True)
-    until(page, "!v.seeking && v.currentTime > 12.8")
+    until(page, "!v.seeking && v.currentTime > 12.5")
     faster = act(page, "v.playbackRate = 2", before=True)
-    until(page, "v.currentTime > 15")
+    until(page, "v.currentTime > 13.7")
     ended = act(page, "v.pause()")
     page.goto("about:blank")
     rows = landed_with(page, player_site, vod_id, "hide")
@@ -183,6 +173,22 @@ def test_after_four_hours_without_playing_a_new_session_begins(
     assert second[0]["position_ms"] >= 400
 
 
+def test_playing_on_after_hours_of_sleep_is_a_new_session(
+    page: Page, player_site: PlayerSite
+) -> None:
+    vod_id = player_site.new_vod()
+    page.clock.install()
+    show_vod(page, player_site, vod_id)
+    act(page, "v.play()")
+    until(page, "v.currentTime > 0.2")
+    page.clock.fast_forward(5 * HOUR_MS)  # no timer ran meanwhile, and no event came
+    act(page, "v.pause()")
+    first, second = sessions(landed_with(page, player_site, vod_id, "start", 2))
+    assert types_of(first) == ["start"]
+    assert types_of(second) == ["start", "pause"]
+    assert is_whole(second)
+
+
 def test_a_hidden_page_says_so_and_goes_on_in_the_same_session(
     page: Page, player_site: PlayerSite
 ) -> None:
@@ -234,7 +240,7 @@ def test_a_seek_begins_where_playback_really_was(page: Page, player_site: Player
         "v.currentTime -= 2",
     ):
         start = act(page, "void 0")[1]
-        until(page, f"!v.seeking && v.currentTime > {start} + 0.6")
+        until(page, f"!v.seeking && v.currentTime > {start} + 0.4")
         left.append(act(page, step, before=True)[1])
         until(page, f"Math.abs(v.currentTime - {left[-1]}) > 0.9")
     until(page, "!v.seeking")

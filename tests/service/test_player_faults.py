@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from aethex.service.ingest.events import MOST_MS
 from tests.browser import Complaints
 from tests.service.watching import (
     PlayerSite,
     Sent,
     act,
-    eventually,
-    once,
+    landed_with,
     show_vod,
     types_of,
     until,
@@ -80,7 +80,7 @@ def test_waiting_for_data_in_the_middle_is_a_stall_but_loading_and_seeking_are_n
     vod_id = player_site.new_vod()
     show_fed(page, player_site, vod_id)
     page.evaluate("void video.play()")
-    page.wait_for_timeout(400)  # it loads at first
+    page.wait_for_timeout(200)  # it loads at first
     page.evaluate("feed(0)")
     until(page, "v.currentTime > 0.3")
     act(page, "v.currentTime = 3")
@@ -94,13 +94,12 @@ def test_waiting_for_data_in_the_middle_is_a_stall_but_loading_and_seeking_are_n
     until(page, "v.currentTime > 4.3")
     act(page, "v.playbackRate = 1.5")  # an event that tells how long it was
     act(page, "v.currentTime = 13")
-    page.wait_for_timeout(500)  # nothing is there yet
+    page.wait_for_timeout(200)  # nothing is there yet
     page.evaluate("feed(3)")
     until(page, "v.currentTime > 13.3")
     act(page, "v.pause()")
     page.goto("about:blank")
-    eventually(page, lambda: "hide" in types_of(player_site.landed(vod_id)))
-    rows = once(player_site.landed(vod_id))
+    rows = landed_with(page, player_site, vod_id, "hide")
     assert types_of(rows) == [
         *("start", "seek", "pause", "play", "rate", "seek", "pause", "hide"),
     ]
@@ -123,10 +122,78 @@ def test_an_error_is_told_in_the_players_words(page: Page, player_site: PlayerSi
     until(page, "v.currentTime > 0.5")
     act(page, "media.endOfStream('decode')")
     until(page, "v.error !== null")
-    eventually(page, lambda: "error" in types_of(player_site.landed(vod_id)))
-    [error] = [row for row in player_site.landed(vod_id) if row["type"] == "error"]
+    [error] = [
+        row for row in landed_with(page, player_site, vod_id, "error") if row["type"] == "error"
+    ]
     assert error["error"].startswith("MediaError 3: ")
     assert error["position_ms"] > 400
+
+
+# What a video may say of itself, and what is told of it then.
+ODD = {
+    "a long error, cut in a character": (
+        "Object.defineProperty(v, 'error', {value: {code: 4, message: 'x\\n'.repeat(142)"
+        " + '\\u{1f600}'.repeat(9) + '\\ud83d'}}); v.dispatchEvent(new Event('error'))",
+        ("error", "error", f"MediaError 4: {'x ' * 142}\U0001f600\U0001f600"),
+    ),
+    "no playhead": ("Object.defineProperty(v, 'currentTime', {value: NaN})", ("position_ms", 0)),
+    "a playhead since 1970": (
+        "Object.defineProperty(v, 'currentTime', {value: 1.7e9})",
+        ("position_ms", MOST_MS),
+    ),
+    "no speed": ("v.playbackRate = 0", ("rate", 0)),
+    "the slowest speed": ("v.playbackRate = 0.0625", ("rate", 0.0625)),
+    "half a playhead": ("v.currentTime = 1.23456789", ("seek", "position_ms", 1235)),
+    "no frames": (
+        "v.getVideoPlaybackQuality = () => ({totalVideoFrames: 0, droppedVideoFrames: 0})",
+        ("frames", 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_whatever_a_video_says_is_taken(page: Page, player_site: PlayerSite, odd: str) -> None:
+    vod_id = player_site.new_vod()
+    show_vod(page, player_site, vod_id)
+    act(page, "v.play()")
+    until(page, "v.currentTime > 0.1")
+    action, (*of_type, name, value) = ODD[odd]
+    act(page, action)
+    until(page, "!v.seeking")
+    act(page, "v.pause()")
+    rows = landed_with(page, player_site, vod_id, "pause")
+    wanted = of_type[0] if of_type else "pause"
+    assert [row["sequence"] for row in rows] == list(range(len(rows)))  # none was refused
+    assert [row[name] for row in rows if row["type"] == wanted] == [value]
+
+
+def test_a_place_asked_for_before_anything_is_loaded_is_no_seek(
+    page: Page, player_site: PlayerSite
+) -> None:
+    """As a link to a moment does."""
+    vod_id = player_site.new_vod()
+    show_vod(page, player_site, vod_id)
+    act(page, "v.load(); v.currentTime = 1; v.currentTime = 5; v.play()")
+    until(page, "v.currentTime > 5.2")
+    act(page, "v.pause()")
+    rows = landed_with(page, player_site, vod_id, "pause")
+    assert types_of(rows) == ["start", "pause"]
+    assert rows[0]["position_ms"] == 5_000
+
+
+def test_a_live_stream_has_no_end(page: Page, player_site: PlayerSite) -> None:
+    vod_id = player_site.new_vod()
+    show_fed(page, player_site, vod_id)
+    page.evaluate("media.duration = Infinity")
+    page.evaluate("void video.play()")
+    page.evaluate("feed(0)")
+    until(page, "v.currentTime > 0.2")
+    act(page, "v.currentTime = 3")
+    until(page, "!v.seeking && v.currentTime > 3.1")
+    act(page, "v.pause()")
+    rows = landed_with(page, player_site, vod_id, "pause")
+    assert types_of(rows) == ["start", "seek", "pause"]
+    assert rows[1]["position_ms"] == 3_000
 
 
 BROKEN = {
@@ -157,8 +224,7 @@ def test_nothing_breaks_the_page(page: Page, player_site: PlayerSite, broken: st
     act(page, "v.currentTime = 8; v.playbackRate = 2; v.pause()")
     until(page, "!v.seeking")
     if broken != "fetch broken":
-        eventually(page, lambda: "pause" in types_of(player_site.landed(vod_id)))
-        rows = once(player_site.landed(vod_id))
+        rows = landed_with(page, player_site, vod_id, "pause")
         assert types_of(rows) == ["start", "seek", "rate", "pause"]
         assert all(len(row["event_id"]) == 36 and row["event_id"][14] == "4" for row in rows)
     page.evaluate("window.dispatchEvent(new Event('pagehide'))")
@@ -184,7 +250,7 @@ def test_a_script_that_is_there_twice_counts_once(page: Page, player_site: Playe
     again = f'<script src="{player_site.url}/player.js?again" defer></script>'
     show_vod(page, player_site, vod_id, again)
     act(page, "v.play()")
-    eventually(page, lambda: player_site.landed(vod_id))
+    landed_with(page, player_site, vod_id, "start")
     assert [types_of(batch) for batch in sent] == [["start"]]
 
 
@@ -211,4 +277,4 @@ def test_a_module_finds_the_service_at_the_page_or_where_it_is_told(
         page.goto(f"{url}/module")
         until(page, "v.readyState === 4")
         act(page, "v.play()")
-        eventually(page, lambda count=count: len(once(player_site.landed(vod_id))) >= count)
+        landed_with(page, player_site, vod_id, "start", count)

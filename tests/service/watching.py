@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Request
 
 from aethex.library import Library
 from aethex.store import Store
 from tests.service.content import add_vod
-from tests.service.sending import landed
+from tests.service.sending import landed_in
 
 Row = dict[str, Any]
 """A landed event: its common columns and its payload in one."""
@@ -49,6 +50,8 @@ class PlayerSite:
     store: Store
     library: Library
     elsewhere: Elsewhere
+    read: dict[str, list[Row]] = field(default_factory=dict)
+    """What landing objects hold, by their keys: they never change, and tests look often."""
 
     @property
     def vod_url(self) -> str:
@@ -60,9 +63,13 @@ class PlayerSite:
 
     def landed(self, vod_id: str, kind: str = "playback") -> list[Row]:
         """What landed of a VOD, by session and sequence, copies too."""
+        for info in self.store.list("landing"):
+            if info.key not in self.read:
+                self.read[info.key] = landed_in(self.store, info.key)
         rows = [
             {**row, **row["payload"]}
-            for row in landed(self.store)
+            for part in self.read.values()
+            for row in part
             if row["vod_id"] == vod_id and row["kind"] == kind
         ]
         return sorted(rows, key=lambda row: (row["session_id"] or "", row.get("sequence", 0)))
@@ -117,6 +124,36 @@ def eventually(page: Page, is_true: Callable[[], Any], what: str = "") -> None:
         page.wait_for_timeout(20)
 
 
+def hurry(page: Page) -> None:
+    """Have the page send what it has gathered, as when the network is back."""
+    page.evaluate("dispatchEvent(new Event('online'))")
+
+
+def landed_with(page: Page, site: PlayerSite, vod_id: str, type_: str, count: int = 1) -> list[Row]:
+    """A VOD's events, each once, when so many of this type have landed. The page does not wait for
+    more to gather.
+    """
+
+    def rows() -> list[Row]:
+        return once(site.landed(vod_id))
+
+    hurry(page)
+    eventually(page, lambda: types_of(rows()).count(type_) >= count, f"{type_} of {vod_id}")
+    return rows()
+
+
+def pass_time(page: Page, is_true: Callable[[], Any], step_ms: int = 1_000) -> None:
+    """Until it is true; the page's clock goes on by this much each time that it is not yet."""
+
+    def is_true_later() -> bool:
+        if is_true():
+            return True
+        page.clock.fast_forward(step_ms)
+        return False
+
+    eventually(page, is_true_later)
+
+
 def types_of(rows: list[Row]) -> list[str]:
     return [row["type"] for row in rows]
 
@@ -154,11 +191,11 @@ def watched_seconds(rows: list[Row]) -> float:
 
 
 class Sent(list[list[Row]]):
-    """The batches that pages sent, in order; `at` has the time of each."""
+    """The batches that pages sent, in order; `clocks` has the page's clock at each, in seconds."""
 
     def __init__(self, sender: BrowserContext | Page) -> None:
         super().__init__()
-        self.at: list[float] = []
+        self.clocks: list[float] = []
         self.viewer_requests = 0
         sender.on("request", self._hear)
 
@@ -167,7 +204,8 @@ class Sent(list[list[Row]]):
             self.viewer_requests += 1
         if "/api/events" in request.url and request.method == "POST":
             self.append(json.loads(request.post_data or "[]"))
-            self.at.append(time.monotonic())
+            query = parse_qs(urlsplit(request.url).query)
+            self.clocks.append(int(query["sent_at"][0]) / 1000)
 
     @property
     def ids(self) -> list[str]:

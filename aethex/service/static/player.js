@@ -13,6 +13,7 @@ const TIMEOUT_MS = 30_000;
 const MOST_WAIT_MS = 60_000;
 const STALE_MS = 180_000; // without Web Locks: a queue untouched for so long is a dead page's
 const OLDEST_MS = 6 * 24 * 3_600_000; // the service takes 7 days
+const FURTHEST_MS = 10 * 365 * 24 * 3_600_000; // no position that the service takes lies beyond
 const BATCH = 100;
 const MOST_EVENTS = 500;
 const MOST_CHARACTERS = 200_000;
@@ -31,7 +32,8 @@ const told = script?.dataset.aethexUrl ?? document.querySelector("[data-aethex-u
 const origin = attempt(() => new URL(told ?? script.src, location.href).origin) ?? location.origin;
 
 // Who wishes not to be tracked leaves nothing in storage, and what was there is taken out.
-const isPrivate = navigator.doNotTrack === "1" || navigator.globalPrivacyControl === true;
+const isPrivate = navigator.globalPrivacyControl === true
+  || [navigator.doNotTrack, window.doNotTrack].some((wish) => wish === "1" || wish === "yes");
 let store = attempt(() => localStorage);
 const keys = () => attempt(() => Object.keys(store).filter((key) => key.startsWith(KEYS))) ?? [];
 if (isPrivate) {
@@ -52,7 +54,10 @@ const uuid = () => crypto.randomUUID?.() // which pages that came by http lack
   ?? "10000000-1000-4000-8000-100000000000".replace(/[018]/g, randomDigit);
 const event = (kind) => ({ kind, event_id: uuid(), client_at: new Date().toISOString() });
 const sentAt = () => ({ sent_at: Math.floor(Date.now()) });
-const toMs = (seconds) => Math.max(0, Math.round(seconds * 1000));
+const toMs = (seconds) => Math.min(FURTHEST_MS, Math.max(0, Math.round(seconds * 1000) || 0));
+// Half of a character, as cut texts have them, would spoil the whole batch.
+const whole = (_, value) => (typeof value === "string" ? value.replace(/\p{Cs}/gu, "\ufffd") : value);
+const pack = (events) => JSON.stringify(events, whole);
 
 // ---- The way to the service, and who watches: a cookie says it, or a signed id that an embed keeps.
 
@@ -96,7 +101,16 @@ const uplinks = [false, true].map((isEmbed) => {
     return asked;
   }
 
-  return { prefix, address, post, identify, queue: null };
+  // Whether the browser sends it when the page is gone. A beacon takes the cookie along, which a wish not to
+  // be tracked forbids.
+  function beacon(body) {
+    const url = address("events", sentAt());
+    if (!isPrivate) return navigator.sendBeacon(url, new Blob([body], { type: "text/plain" }));
+    fetch(url, { method: "POST", body, credentials: "omit", keepalive: true }).catch(() => {});
+    return true;
+  }
+
+  return { prefix, post, beacon, identify, queue: null, notBefore: 0 };
 });
 
 // ---- Events that wait until the service has answered, in memory and under a key of storage.
@@ -107,7 +121,7 @@ const queues = new Set();
 function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
   const beaconed = new WeakSet();
   let events = [], isOpen = true, isSending = false;
-  let timer = 0, failures = 0, notBefore = 0;
+  let timer = 0, failures = 0;
 
   // While its page lives it holds the lock of its key; a key in storage without one is a dead page's.
   function hold() {
@@ -141,7 +155,7 @@ function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
     clearTimeout(timer);
     timer = 0;
     if (isSending || !events.length) return;
-    const early = notBefore - performance.now();
+    const early = uplink.notBefore - performance.now();
     if (early > 0) return void schedule(early);
     isSending = true;
     const wait = await deliver(events.slice(0, BATCH)).then(() => 0, failed);
@@ -153,7 +167,7 @@ function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
   // Takes events out once they are decided: landed, or refused for good.
   async function deliver(batch) {
     await uplink.identify();
-    const { status } = await uplink.post("events", sentAt(), JSON.stringify(batch), "results");
+    const { status } = await uplink.post("events", sentAt(), pack(batch), "results");
     if (status >= 400) warn(`the service refuses events (${status}): they are dropped`);
     const decided = new Set(batch.map((one) => one.event_id));
     events = events.filter((one) => !decided.has(one.event_id));
@@ -169,7 +183,7 @@ function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
     const asked = (text >= 0 ? text * 1000 : Date.parse(text) - Date.now()) || 0;
     const after = Math.min(Math.max(0, asked), 3_600_000);
     const most = Math.min(MOST_WAIT_MS, 1000 * 2 ** failures);
-    notBefore = performance.now() + after;
+    uplink.notBefore = Math.max(uplink.notBefore, performance.now() + after); // for all queues
     return Math.max(most * (0.5 + Math.random() / 2), after && after + Math.random() * 1000);
   }
 
@@ -182,9 +196,7 @@ function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
   function beacon() {
     const last = events.filter((one) => !beaconed.has(one)).slice(-BATCH);
     if (!last.length) return;
-    const body = new Blob([JSON.stringify(last)], { type: "text/plain" });
-    navigator.sendBeacon(uplink.address("events", sentAt()), body);
-    last.forEach((one) => beaconed.add(one));
+    if (uplink.beacon(pack(last))) last.forEach((one) => beaconed.add(one));
   }
 
   function close() {
@@ -236,7 +248,7 @@ function take(uplink, key, free) {
 
 const sessions = new Set();
 
-// over(isLoop): it ended by itself; where the video loops, the next one begins at once.
+// over(isOn): it ended by itself; where the video plays on, in a loop or after sleep, the next begins at once.
 function watch(video, content, uplink, over) {
   const id = uuid();
   const queue = openQueue(uplink);
@@ -248,6 +260,8 @@ function watch(video, content, uplink, over) {
   let seek = null, settling = 0; // a seek waits for whether another follows at once
   let stalls = 0, stalledMs = 0, stalledAt = null;
   let isFlowing = false, heldAt = video.currentTime; // false while it loads, at first or after a seek
+
+  const isIdle = () => Date.now() - playedAt > IDLE_MS;
 
   function look(position = playhead()) {
     const isMoving = isFlowing && stalledAt === null && !video.paused && !video.seeking;
@@ -324,7 +338,15 @@ function watch(video, content, uplink, over) {
     if (!isTold) record("hide");
   }
 
+  // Awake again after hours of sleep in the middle of playing.
+  function wake() {
+    const isOver = !video.paused && isIdle();
+    if (isOver) over(true);
+    return isOver;
+  }
+
   function beat() {
+    if (wake()) return;
     record("beat");
     if (!video.isConnected && video.paused) over(); // it was taken out of the page
   }
@@ -350,7 +372,7 @@ function watch(video, content, uplink, over) {
   }
 
   function onTime() {
-    if (!video.readyState || video.seeking) return;
+    if (!video.readyState || video.seeking || wake()) return;
     if (!video.paused && video.currentTime > heldAt + 0.1) flow(true); // not all browsers say `playing`
     look();
   }
@@ -366,7 +388,7 @@ function watch(video, content, uplink, over) {
   function onError() {
     flow();
     const text = `MediaError ${video.error?.code}: ${video.error?.message}`;
-    record("error", { error: text.replace(/[\x00-\x1f\x7f]/g, " ").slice(0, 300) });
+    record("error", { error: [...text.replace(/[\x00-\x1f\x7f]/g, " ")].slice(0, 300).join("") });
   }
 
   const on = (name, work) => video.addEventListener(name, safely(work), { signal: listening.signal });
@@ -382,7 +404,7 @@ function watch(video, content, uplink, over) {
   on("error", onError);
   on("emptied", () => { hide(); over(); }); // another source, or the same one anew
   const beats = setInterval(safely(beat), BEAT_MS);
-  const session = { hide, close, isIdle: () => Date.now() - playedAt > IDLE_MS };
+  const session = { hide, close, isIdle };
   sessions.add(session);
   look(video.currentTime);
   record("start");
@@ -405,10 +427,10 @@ function attach(video, { vod, stream, clip, embed = false }) {
     session ??= watch(video, Object.fromEntries(ids), uplinks[embed ? 1 : 0], over);
   }
 
-  function over(isLoop) {
+  function over(isOn) {
     session?.close();
     session = null;
-    if (isLoop) begin();
+    if (isOn) begin();
   }
 
   function detach() {
