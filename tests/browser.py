@@ -44,7 +44,9 @@ def launched_browser() -> Generator[Browser]:
 @contextmanager
 def profile(browser: Browser, folder: Path) -> Generator[BrowserContext]:
     """Another browser, with a profile in this folder. In it pages in frames of other sites have
-    storage, one for each site that frames them; without a profile they have none.
+    storage, one for each site that frames them; without a profile they have none. It keeps pages
+    for going back, which a browser under test does not do by itself: go back with
+    `page.go_back(wait_until="commit")`, as a kept page loads nothing.
     """
     (folder / "Default").mkdir()
     allowing = {"profile": {"cookie_controls_mode": 0}}
@@ -52,7 +54,9 @@ def profile(browser: Browser, folder: Path) -> Generator[BrowserContext]:
     options = _options()
     # in place of playwright's own list, which has this separation of storage in it
     options["args"].append("--disable-features=Translate")
-    context = browser.browser_type.launch_persistent_context(folder, **options)
+    context = browser.browser_type.launch_persistent_context(
+        folder, ignore_default_args=["--disable-back-forward-cache"], **options
+    )
     try:
         yield context
     finally:

@@ -9,11 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route
 
+from tests.browser import profile
 from tests.service.sending import iso
 from tests.service.watching import (
     PlayerSite,
@@ -23,6 +25,7 @@ from tests.service.watching import (
     eventually,
     hurry,
     ids_of,
+    once,
     pass_time,
     show_vod,
     types_of,
@@ -56,6 +59,13 @@ def queued(page: Page) -> list[Row]:
 
 def await_empty_queue(page: Page) -> None:
     eventually(page, lambda: page.evaluate(f"{STORED}.length") == 0, "an empty queue")
+
+
+def locks_held(page: Page) -> list[str]:
+    """The names of the locks that the site's pages hold."""
+    return page.evaluate(
+        "navigator.locks.query().then((locks) => locks.held.map((lock) => lock.name))"
+    )
 
 
 def crash(page: Page) -> None:
@@ -342,6 +352,33 @@ def test_a_page_leaves_the_queue_of_another_that_lives(
     await_empty_queue(page)
     assert copies(player_site.landed(vod_id)) + copies(player_site.landed(other_id)) == 0
     assert {event["vod_id"] for event in sent[0]} == {other_id}
+
+
+def test_a_page_that_the_browser_kept_goes_on_in_its_session(
+    browser: Browser, player_site: PlayerSite, tmp_path: Path
+) -> None:
+    """Kept for going back, it holds no lock, which would keep it from being kept."""
+    vod_id = player_site.new_vod()
+    with profile(browser, tmp_path) as context:
+        page = context.pages[0]
+        show_vod(page, player_site, vod_id)
+        page.evaluate("addEventListener('pageshow', (event) => { window.kept = event.persisted; })")
+        act(page, "v.play()")
+        until(page, "v.currentTime > 0.2")
+        [held] = locks_held(page)
+        page.goto(f"{player_site.url}/healthz")
+        assert locks_held(page) == []
+        page.go_back(wait_until="commit")
+        until(page, "window.kept === true && !v.paused")
+        eventually(page, lambda: locks_held(page) == [held])
+        act(page, "v.pause()")
+        hurry(page)
+        await_empty_queue(page)
+    rows = once(player_site.landed(vod_id))
+    assert types_of(rows)[:2] == ["start", "hide"]
+    assert rows[-1]["type"] == "pause"
+    assert [row["sequence"] for row in rows] == list(range(len(rows)))
+    assert len({row["session_id"] for row in rows}) == 1
 
 
 def test_without_locks_a_queue_is_adopted_when_nobody_wrote_to_it_for_long(
