@@ -89,9 +89,11 @@ def test_waiting_for_data_in_the_middle_is_a_stall_but_loading_and_seeking_are_n
     begun = act(page, "v.play()", before=True)
     until(page, "v.readyState === 2 && !v.seeking")
     stopped = act(page, "void 0")
-    page.wait_for_timeout(700)
+    page.wait_for_timeout(500)
+    fed = act(page, "void 0")
     page.evaluate("feed(1)")
-    until(page, "v.currentTime > 4.3")
+    until(page, "v.currentTime > 4.2")
+    resumed = act(page, "void 0")
     act(page, "v.playbackRate = 1.5")  # an event that tells how long it was
     act(page, "v.currentTime = 13")
     page.wait_for_timeout(200)  # nothing is there yet
@@ -104,13 +106,14 @@ def test_waiting_for_data_in_the_middle_is_a_stall_but_loading_and_seeking_are_n
         *("start", "seek", "pause", "play", "rate", "seek", "pause", "hide"),
     ]
     assert [row["stalls"] for row in rows] == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert rows[4]["stalled_ms"] == pytest.approx(700, abs=250)
+    least, most = 1000 * (fed[0] - stopped[0]), 1000 * (resumed[0] - begun[0])
+    assert least - 50 <= rows[4]["stalled_ms"] <= most
     assert {row["stalled_ms"] for row in rows[4:]} == {rows[4]["stalled_ms"]}
     part = rows[3:5]
     assert watched_seconds(part) == pytest.approx(
         part[1]["position_ms"] / 1000 - begun[1], abs=0.05
     )
-    assert watched_seconds(part) < (part[1]["elapsed_ms"] - part[0]["elapsed_ms"]) / 1000 - 0.5
+    assert watched_seconds(part) < (part[1]["elapsed_ms"] - part[0]["elapsed_ms"]) / 1000 - 0.4
     assert stopped[1] == pytest.approx(4, abs=0.1)
 
 

@@ -32,8 +32,7 @@ const told = script?.dataset.aethexUrl ?? document.querySelector("[data-aethex-u
 const origin = attempt(() => new URL(told ?? script.src, location.href).origin) ?? location.origin;
 
 // Who wishes not to be tracked leaves nothing in storage, and what was there is taken out.
-const isPrivate = navigator.globalPrivacyControl === true
-  || [navigator.doNotTrack, window.doNotTrack].some((wish) => wish === "1" || wish === "yes");
+const isPrivate = navigator.doNotTrack === "1" || navigator.globalPrivacyControl === true;
 let store = attempt(() => localStorage);
 const keys = () => attempt(() => Object.keys(store).filter((key) => key.startsWith(KEYS))) ?? [];
 if (isPrivate) {
@@ -192,8 +191,10 @@ function openQueue(uplink, key = uplink.prefix + uuid(), free = null) {
     send();
   }
 
-  // A beacon has no answer, so its events stay, and go out again with their ids.
+  // A beacon has no answer, so its events stay, and go out again with their ids. Where the service asked to
+  // wait, the next page sends them.
   function beacon() {
+    if (store && uplink.notBefore > performance.now()) return;
     const last = events.filter((one) => !beaconed.has(one)).slice(-BATCH);
     if (!last.length) return;
     if (uplink.beacon(pack(last))) last.forEach((one) => beaconed.add(one));
