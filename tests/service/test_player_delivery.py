@@ -122,6 +122,7 @@ def test_nothing_is_lost_or_sent_twice_while_the_network_is_away(
     vod_id = player_site.new_vod()
     page.clock.install()
     show_vod(page, player_site, vod_id)
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
     sent = Sent(context)
     context.set_offline(True)
     act(page, "v.play()")
@@ -134,8 +135,9 @@ def test_nothing_is_lost_or_sent_twice_while_the_network_is_away(
     waiting = queued(page)
     assert types_of(waiting) == ["start", "pause", "seek", "play"]
     assert player_site.landed(vod_id) == []
-    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)  # it waits for no timer
-    context.set_offline(False)
+    with page.expect_event("requestfailed"):
+        hurry(page)
+    context.set_offline(False)  # which browsers tell pages: they wait for no timer
     await_empty_queue(page)
     rows = player_site.landed(vod_id)
     assert ids_of(rows) == ids_of(waiting)

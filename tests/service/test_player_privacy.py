@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route
 
 from tests.browser import profile
 from tests.service.watching import (
@@ -180,6 +180,8 @@ def test_an_embed_has_a_viewer_of_its_own(
     play(page)
     [first] = {row["viewer_id"] for row in landed(page, player_site, ours)}
     sent = Sent(context)
+    requests: list[Request] = []
+    context.on("request", lambda one: requests.append(one) if "/api/" in one.url else None)
     show_embed(page, player_site, player_site.elsewhere.url, embedded)
     play(page)
     [second] = {row["viewer_id"] for row in landed(page, player_site, embedded)}
@@ -192,6 +194,8 @@ def test_an_embed_has_a_viewer_of_its_own(
     assert {row["viewer_id"] for row in landed(page, player_site, again)} == {second}
     assert kept(page) == signed
     assert sent.viewer_requests == 2
+    assert len(requests) >= 4
+    assert all("cookie" not in one.all_headers() for one in requests)
     assert [cookie.get("name") for cookie in context.cookies()] == ["aethex_viewer"]
 
 
