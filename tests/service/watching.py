@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import BrowserContext, Page, Request
+from playwright.sync_api import BrowserContext, Frame, Page, Request
 
 from aethex.library import Library
 from aethex.store import Store
@@ -124,7 +124,7 @@ def eventually(page: Page, is_true: Callable[[], Any], what: str = "") -> None:
         page.wait_for_timeout(20)
 
 
-def hurry(page: Page) -> None:
+def hurry(page: Page | Frame) -> None:
     """Have the page send what it has gathered, as when the network is back."""
     page.evaluate("dispatchEvent(new Event('online'))")
 
