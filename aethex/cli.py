@@ -12,7 +12,15 @@ from typing import Annotated
 
 import typer
 
-from aethex.commands import importing, pipeline, platform, settings, simulating, tokens
+from aethex.commands import (
+    forgetting,
+    importing,
+    pipeline,
+    platform,
+    settings,
+    simulating,
+    tokens,
+)
 from aethex.commands.failures import one_line
 from aethex.commands.terminal import errors
 
@@ -29,6 +37,7 @@ app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
 platform.add_commands(app)
 simulating.add_commands(app)
+forgetting.add_commands(app)
 settings.add_commands(app)
 
 _is_debug = False

@@ -1,0 +1,235 @@
+"""Forgetting: the id is nowhere any more, and nothing else has changed, wherever it is killed."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from aethex.lake import Lake
+from aethex.lake.build_records import current_build, list_builds
+from aethex.lake.connections import connect
+from aethex.lake.due import due
+from aethex.lake.forget import tables_with_viewers
+from aethex.lake.forget_measures import measure
+from aethex.lake.forget_search import search
+from aethex.lake.landing import land
+from aethex.lake.maintenance import all_tables
+from aethex.lake.models import load_models
+from aethex.lake.publish import publish
+from aethex.lake.refresh import refresh
+from aethex.lake.runner import run_model
+from aethex.lake.viewer_swap import ID_COLUMNS, OTHER_ID_COLUMNS, OWN_WORDS, Swap
+from aethex.library import Library
+from tests.lake.forgetting import (
+    DAYS,
+    GONE,
+    SHORT,
+    STAYS,
+    Platform,
+    build_platform,
+    day_of_events,
+    landed,
+)
+from tests.lake.marts import NOON
+
+WITH_VIEWERS = {
+    "playback_events": "viewer_id",
+    "chat_messages": "viewer_id",
+    "follow_events": "viewer_id",
+    "engagement_events": "viewer_id",
+    "sessions": "viewer_id",
+    "views": "viewer_id",
+    "dim_channel_owners": "owner_id",
+}
+
+
+@pytest.fixture
+def platform(lake: Lake, library: Library) -> Platform:
+    return build_platform(lake, library)
+
+
+def files_with(platform: Platform, viewer_id: str) -> list[str]:
+    """Keys of objects in which a plain look finds the id: not the search that is tested."""
+    found: list[str] = []
+    for info in platform.lake.store.list():
+        data = platform.lake.store.get(info.key)
+        if info.key.endswith(".parquet"):
+            path = platform.lake.store.local_path(info.key)
+            assert path is not None
+            data += json.dumps(pq.read_table(path).to_pylist(), default=str).encode()
+        if viewer_id.encode() in data:
+            found.append(info.key)
+    return found
+
+
+def quarantined(platform: Platform) -> list[dict[str, Any]]:
+    """The rows of the one object in quarantine."""
+    (info,) = platform.lake.store.list("quarantine")
+    return pq.read_table(platform.lake.store.local_path(info.key) or "").to_pylist()
+
+
+def marts(platform: Platform) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all mart tables."""
+    return {name: platform.rows(name) for name in load_models().tables}
+
+
+def test_the_id_is_nowhere_and_one_new_one_is_in_its_place(platform: Platform) -> None:
+    before = {t: platform.viewers(t, column) for t, column in WITH_VIEWERS.items()}
+    assert all(GONE in viewers for viewers in before.values())
+    assert len(files_with(platform, GONE)) > 20
+    report = platform.forget()
+    assert files_with(platform, GONE) == []
+    after = {t: platform.viewers(t, column) for t, column in WITH_VIEWERS.items()}
+    (new,) = after["dim_channel_owners"]
+    assert new.startswith("usr_")
+    assert len(new) == len(GONE)
+    assert after == {t: (viewers - {GONE}) | {new} for t, viewers in before.items()}
+    assert report.is_found
+    assert report.rows["chat_messages"] == 2 * DAYS
+    assert report.refused_events == 2
+    assert report.numbers["watched_ms_raw"] > report.numbers["watched_ms_filtered"] > 0
+
+
+def test_rows_of_others_and_all_columns_but_the_id_are_untouched(platform: Platform) -> None:
+    names = {name: [*table.column_names] for name, table in tables_with_viewers().items()}
+    kept = {
+        t: " ".join(c for c in n if c not in (*ID_COLUMNS, *OWN_WORDS)) for t, n in names.items()
+    }
+    before = {t: platform.rows(t, columns) for t, columns in kept.items()}
+    others = [row for row in platform.rows("playback_events") if GONE not in row]
+    platform.forget()
+    assert {t: platform.rows(t, columns) for t, columns in kept.items()} == before
+    assert set(others) <= set(platform.rows("playback_events"))
+
+
+def test_all_numbers_stay_also_when_they_are_computed_anew(platform: Platform) -> None:
+    lake = platform.lake
+    build, rows = current_build(lake.store), marts(platform)
+    assert build is not None
+    platform.forget()
+    assert due(lake).days == ()  # nothing has to be computed because of it
+    days = [NOON.date() + timedelta(days=n) for n in range(DAYS)]
+    for model in load_models():
+        with_ids = "viewer_id" in model.table.column_names
+        for day in days:
+            assert not run_model(lake, model, day).is_changed, (model.name, day)
+        if not with_ids:
+            assert platform.rows(model.name) == rows[model.name]
+    after = current_build(lake.store)
+    assert after is not None
+    assert (after.id, after.tables) == (build.id, build.tables)
+
+
+def test_what_has_landed_and_is_not_published_counts_as_it_would_have(platform: Platform) -> None:
+    platform.forget()
+    (marker,) = publish(platform.lake)
+    assert marker.rows_out == len(day_of_events(DAYS))
+    refresh(platform.lake)
+    (new,) = platform.viewers("dim_channel_owners", "owner_id")
+    assert platform.viewers("playback_events") == {new, STAYS, SHORT}
+    assert files_with(platform, GONE) == []
+
+
+def test_a_late_copy_of_an_event_counts_no_more_and_can_be_forgotten_too(
+    platform: Platform,
+) -> None:
+    platform.forget()
+    publish(platform.lake)
+    rows = platform.rows("playback_events")
+    key = land(platform.lake, landed(day_of_events(0)))
+    (marker,) = publish(platform.lake)
+    assert marker.rows_out == 0
+    assert platform.rows("playback_events") == rows
+    assert files_with(platform, GONE) == [key]
+    assert platform.forget().landed_events > 0
+    assert files_with(platform, GONE) == []
+
+
+def test_past_states_are_gone_and_builds_are_not(platform: Platform) -> None:
+    lake = platform.lake
+    past = {
+        name: [s.snapshot_id for s in lake.table(table).metadata.snapshots]
+        for name, table in tables_with_viewers().items()
+    }
+    old_files = [info.key for info in lake.store.list("lake/tables/chat_messages/data")]
+    builds = list_builds(lake.store)
+    assert len(builds) == DAYS - 1
+    report = platform.forget()
+    for name in WITH_VIEWERS:
+        opened = lake.table(all_tables()[name])
+        assert not any(opened.snapshot_by_id(one) for one in past[name])
+        assert len(opened.metadata.snapshots) == 1
+    assert not any(lake.store.exists(key) for key in old_files)
+    assert report.files_deleted > len(old_files)
+    assert list_builds(lake.store) == builds
+    for build_id in builds:
+        con = connect(platform.settings, build_id)
+        assert con.execute("SELECT count(*) FROM stream_audience").fetchone() == (1,)
+        con.close()
+
+
+def test_words_of_their_own_are_emptied_and_no_others(platform: Platform) -> None:
+    platform.forget()
+    words = {row[0] for row in platform.rows("playback_events", "error")}
+    assert words == {None, f"{STAYS}'s own words", f"{SHORT}'s own words"}
+    refused = quarantined(platform)
+    assert [row["event"] for row in refused[:2]] == ["{}", "{}"]
+    assert json.loads(refused[2]["event"]) == {"viewer_id": STAYS, "characters": 42}
+
+
+def test_an_unknown_id_and_a_second_run_find_nothing(platform: Platform) -> None:
+    before = [(info.key, info.etag) for info in platform.lake.store.list()]
+    assert not platform.forget("vw_01K9Z3ABCDEFGHJKMNPQRSTVW0").is_found
+    assert [(info.key, info.etag) for info in platform.lake.store.list()] == before
+    assert platform.forget().is_found
+    assert not platform.forget().is_found
+
+
+def test_a_short_id_is_found_as_a_value_and_numbers_are_not(platform: Platform) -> None:
+    platform.forget(SHORT)
+    assert SHORT not in platform.viewers("playback_events") | platform.viewers("sessions")
+    assert len(platform.viewers("playback_events")) == 3
+    rows = quarantined(platform)
+    assert [row["event"] for row in rows][3] == "{}"
+    assert json.loads(rows[2]["event"])["characters"] == 42
+    assert not platform.forget(SHORT).is_found
+
+
+def test_files_that_nothing_names_are_searched_and_go(platform: Platform) -> None:
+    store = platform.lake.store
+    key = next(i.key for i in store.list("lake/tables/views/data"))
+    stray = key.replace(".parquet", "-left-by-a-killed-run.parquet")
+    store.put(stray, store.get(key))
+    platform.forget()
+    assert not store.exists(stray)
+    assert files_with(platform, GONE) == []
+
+
+def test_every_column_of_ids_was_decided_about() -> None:
+    ids = {c for t in all_tables().values() for c in t.column_names if c.endswith("_id")}
+    assert ids <= {*ID_COLUMNS, *OTHER_ID_COLUMNS}
+    published = [t for n, t in all_tables().items() if n not in tables_with_viewers()]
+    assert not any(set(ID_COLUMNS) & set(table.column_names) for table in published)
+
+
+def test_the_measures_see_a_lost_row_and_a_changed_value(platform: Platform) -> None:
+    swap = Swap(GONE, "usr_new")
+    before = measure(platform.lake, swap)
+    assert before.differences(measure(platform.lake, swap)) == []
+    platform.lake.table(all_tables()["chat_messages"]).delete("characters == 1")
+    told = before.differences(measure(platform.lake, swap))
+    assert any(line.startswith("chat_messages rows: 18 before, 9 after") for line in told)
+    platform.lake.table(all_tables()["views"]).delete("is_raw == true")
+    told = before.differences(measure(platform.lake, swap))
+    assert any(line.startswith("numbers views_raw") for line in told)
+
+
+def test_the_search_says_where(platform: Platform) -> None:
+    found = search(platform.lake, Swap(GONE, GONE))
+    assert set(found.rows) == {*files_with(platform, GONE), *found.below("quarantine/")}
+    assert found.media == 1
+    assert date.fromisoformat("2024-05-01") == NOON.date()
