@@ -43,7 +43,7 @@ def forget(
 
     valid_viewer_id(viewer)
     if not yes and not typer.confirm(
-        "This cannot be undone, also not by us. Forget the viewer?", err=True
+        "This cannot be undone, not even by us. Forget the viewer?", err=True
     ):
         errors.print("Nothing was changed.")
         raise typer.Exit(1)

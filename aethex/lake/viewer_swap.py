@@ -111,13 +111,18 @@ class Swap:
             return False
         plain = text if "\\" not in text else _unescaped(text)
         if self.is_unmistakable:
-            return self.old in plain or self.old in text
+            return any(form in one for form in self._forms for one in (plain, text))
         return self._field.search(plain) is not None or self._field.search(text) is not None
+
+    @cached_property
+    def _forms(self) -> set[str]:
+        """The id as it is, and as JSON writes it."""
+        return {self.old, json.dumps(self.old)[1:-1]}
 
     @cached_property
     def _field(self) -> re.Pattern[str]:
         names = "|".join(ID_COLUMNS)
-        forms = "|".join({re.escape(self.old), re.escape(json.dumps(self.old)[1:-1])})
+        forms = "|".join(re.escape(form) for form in self._forms)
         return re.compile(rf'"(?:{names})"\s*:\s*"(?:{forms})"')
 
     def landed(self, rows: pa.Table) -> pa.Table:

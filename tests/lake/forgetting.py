@@ -9,22 +9,24 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow as pa
+from sqlalchemy import select
 
-from aethex.lake import Lake, forget, forget_search
+from aethex.lake import Lake, forget
 from aethex.lake.dim_tables import DIM_CHANNEL_OWNERS
 from aethex.lake.dims import snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
 from aethex.lake.quarantine import QUARANTINE_SCHEMA, quarantine
 from aethex.lake.refresh import refresh
-from aethex.library import Channel, Library, OutboxEvent, User, forgetting, likes, users
+from aethex.library import Channel, Library, OutboxEvent, User, forgetting, users
 from aethex.pipelines import forget as whole
 from aethex.pipelines.forget import ForgetReport, forget_viewer
 from aethex.settings import Settings
+from aethex.store import open_store
 from tests.lake.marts import MINUTE, NOON, NOW, World
 from tests.lake.processes import Reach, Worker, stopping, worker
 
@@ -35,17 +37,19 @@ VIEWERS = (GONE, STAYS, SHORT)
 DAYS = 3
 POINTS = [
     "begun",
+    "emptied, not committed",
     "emptied",
-    "writing an object",
-    "object written",
+    "object to write",
+    "objects written",
     "new files written",
     "exchanged",
     "manifests merged",
     "build moved on",
     "expired",
-    "deleting",
+    "some deleted",
     "deleted",
     "all clean",
+    "finishing",
 ]
 
 
@@ -143,18 +147,21 @@ class Platform:
         return {row[0] for row in self.rows(table, column)}
 
 
-def build_platform(lake: Lake, library: Library) -> Platform:
-    """Three days published and built in two builds, a fourth that has landed only."""
+def build_platform(lake: Lake, library: Library, days: int = DAYS) -> Platform:
+    """Days published and built, all but the first in a build each; one more that has landed only.
+
+    The viewer owns the channel, and follows it, as another does.
+    """
     world = World(lake)
     world.stream("st_1", NOON, NOON + timedelta(days=DAYS))
     world.snapshot()
     snapshot_dim(lake, DIM_CHANNEL_OWNERS, [{"channel_id": "ch_1", "owner_id": GONE}], NOW)
-    for day in range(DAYS):
+    for day in range(days):
         land(lake, landed(day_of_events(day)))
         publish(lake)
-        if day:
+        if day or days == 1:
             refresh(lake)
-    land(lake, landed(day_of_events(DAYS)))
+    land(lake, landed(day_of_events(days)))
     refused(lake)
     lake.store.put("vods/ch_1/st_1/run_1/000001.m4s", b"media")
     with library.session() as s:
@@ -169,9 +176,9 @@ def build_platform(lake: Lake, library: Library) -> Platform:
 
 
 def waiting(library: Library) -> list[str]:
-    """The viewers of the events that wait in the outbox."""
+    """The viewers of the events that wait in the outbox, in order."""
     with library.session() as s:
-        return [row.viewer_id for row in s.query(OutboxEvent).order_by(OutboxEvent.id)]
+        return [*s.scalars(select(OutboxEvent.viewer_id).order_by(OutboxEvent.id))]
 
 
 def forgetter(settings: Settings, *stop_at: str) -> AbstractContextManager[Worker]:
@@ -180,46 +187,32 @@ def forgetter(settings: Settings, *stop_at: str) -> AbstractContextManager[Worke
 
 
 def _forget(settings: Settings, reach: Reach) -> None:
-    forgetting.begin = stopping(forgetting.begin, reach, "beginning", "written, not committed")
-    forgetting.empty = stopping(forgetting.empty, reach, "begun", "emptied, not committed")
-    forget_found = whole.forget_found
-    whole.forget_found = stopping(forget_found, reach, "emptied", "found was forgotten")
-    forget.to_parquet = stopping(forget.to_parquet, reach, "reading", "writing an object")
-    forget.live_files = stopping(forget.live_files, reach, "object written", "planned")
-    write = forget.replace_files
-    forget.replace_files = stopping(write, reach, "new files to come", "exchanged")
-    append = forget.append_nothing
-    forget.append_nothing = stopping(append, reach, "all exchanged", "manifests merged")
-    move = forget._move_build_on
-    forget._move_build_on = stopping(move, reach, "moving", "build moved on")
-    forget._delete_unnamed = stopping(forget._delete_unnamed, reach, "deleted", "all deleted")
-    whole._Run._prove = stopping(whole._Run._prove, reach, "all clean", "proven")
+    def told(module: Any, name: str, before: str, after: str) -> None:
+        setattr(module, name, stopping(getattr(module, name), reach, before, after))
 
-    def opened(settings: Settings) -> Lake:
-        lake = Lake(settings, forget_search_store(settings))
-        commits = lake.catalog.commit_table
-        lake.catalog.commit_table = stopping(commits, reach, "new files written", "committed")
-        lake.store.delete = stopping(lake.store.delete, reach, "deleting", "some deleted")
-        return lake
-
-    def named(table: Any) -> set[str]:
-        calls.append(1)
-        found = names(table)
-        if len(calls) % 3 == 2:
+    def named(opened: Any) -> set[str]:
+        found = named_files(opened)
+        if len(opened.metadata.snapshots) == 1:
             reach("expired")
         return found
 
-    calls: list[int] = []
-    names = forget.named_files
+    def open_lake(settings: Settings) -> Lake:
+        lake = Lake(settings, open_store(settings))
+        told(lake.catalog, "commit_table", "new files written", "committed")
+        told(lake.store, "delete", "deleting", "some deleted")
+        return lake
+
+    named_files = forget.named_files
+    told(forgetting, "empty", "begun", "emptied, not committed")
+    told(forgetting, "finish", "finishing", "finished, not committed")
+    told(whole, "forget_found", "emptied", "all was taken out")
+    told(whole._Run, "_prove", "all clean", "proven")
+    told(forget, "to_parquet", "object read", "object to write")
+    told(forget, "_forget_in_table", "objects written", "table done")
+    told(forget, "replace_files", "rows read", "exchanged")
+    told(forget, "append_nothing", "all exchanged", "manifests merged")
+    told(forget, "_move_build_on", "moving", "build moved on")
+    told(forget, "_delete_unnamed", "deleted", "strays deleted")
     forget.named_files = named
-    whole.Lake.open = opened  # pyright: ignore[reportAttributeAccessIssue]
+    cast("Any", whole.Lake).open = open_lake
     forget_viewer(settings, GONE)
-
-
-def forget_search_store(settings: Settings) -> Any:
-    from aethex.store import open_store
-
-    return open_store(settings)
-
-
-__all__ = ["POINTS", "Platform", "build_platform", "forget_search", "forgetter", "likes"]
