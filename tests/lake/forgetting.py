@@ -86,6 +86,20 @@ def day_of_events(day: int) -> list[dict[str, Any]]:
     """What the three viewers did on a day."""
     begin = NOON + timedelta(days=day)
     events = [one for viewer in VIEWERS for one in watched(viewer, begin, 120 + 60 * day)]
+    # somebody signs in while the player runs: a session of two ids
+    signed_in = event(
+        "playback",
+        GONE,
+        begin + timedelta(seconds=70),
+        99,
+        type="beat",
+        rate=1.0,
+        is_paused=False,
+        sequence=99,
+        elapsed_ms=70_000,
+        position_ms=70_000,
+    )
+    events.append({**signed_in, "session_id": f"s_1_{begin:%d}"})
     events += [
         event("chat", viewer, begin + MINUTE, n, characters=n)
         for viewer in VIEWERS
