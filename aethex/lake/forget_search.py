@@ -122,7 +122,7 @@ def _count_in_parquet(swap: Swap, path: Path) -> int:
     file = pq.ParquetFile(path)
     texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
     batches = file.iter_batches(columns=texts) if texts else ()
-    return sum(sum(swap.mask(batch)) for batch in batches)
+    return sum(swap.count(batch) for batch in batches)
 
 
 def _count_in_avro(swap: Swap, path: Path) -> int:

@@ -87,23 +87,26 @@ class Swap:
 
     # rows in memory
 
-    def mask(self, rows: pa.Table | pa.RecordBatch) -> list[bool]:
-        """Which rows hold the id."""
-        found = [False] * rows.num_rows
+    def mask(self, rows: pa.Table | pa.RecordBatch) -> pa.Array:
+        """Which rows hold the id, as booleans without nulls."""
+        found = pa.repeat(pa.scalar(False), rows.num_rows)
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-                continue
-            if name == REFUSED_EVENT:
-                hits = [self.is_named_in(text) for text in column.to_pylist()]
-            elif self.is_unmistakable:
-                hits = pc.match_substring(column, self.old).to_pylist()
-            elif name in ID_COLUMNS:
-                hits = pc.equal(column, self.old).to_pylist()
-            else:
-                continue
-            if any(hits):
-                found = [a or bool(b) for a, b in zip(found, hits, strict=True)]
+            if pa.types.is_string(column.type):
+                found = pc.or_(found, pc.fill_null(self._hits(name, column), False))
         return found
+
+    def count(self, rows: pa.Table | pa.RecordBatch) -> int:
+        """How many rows hold the id."""
+        return pc.sum(self.mask(rows)).as_py() or 0
+
+    def _hits(self, name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        if name == REFUSED_EVENT:
+            return pa.array([self.is_named_in(text) for text in column.to_pylist()], pa.bool_())
+        if self.is_unmistakable:
+            return pc.match_substring(column, self.old)
+        if name in ID_COLUMNS:
+            return pc.equal(column, self.old)
+        return pa.repeat(pa.scalar(False), len(column))
 
     def is_named_in(self, text: str | None) -> bool:
         """Whether a refused event names the id, also behind JSON's escapes."""
@@ -133,13 +136,11 @@ class Swap:
             _without_words(text) if is_own else text
             for text, is_own in zip(payloads, own, strict=True)
         ]
-        return self._in_texts(_with_column(rows, "payload", payloads))
+        return self._in_texts(_with_column(rows, "payload", pa.array(payloads, pa.string())))
 
     def refused(self, rows: pa.Table) -> pa.Table:
         """Quarantine's rows with the new id; refused events that hold the old one are emptied."""
-        gone = self.mask(rows)
-        events = rows.column(REFUSED_EVENT).to_pylist()
-        events = [NO_EVENT if is_gone else e for e, is_gone in zip(events, gone, strict=True)]
+        events = pc.if_else(self.mask(rows), NO_EVENT, rows.column(REFUSED_EVENT))
         return self._in_texts(_with_column(rows, REFUSED_EVENT, events), kept=())
 
     def _in_texts(self, rows: pa.Table, kept: tuple[str, ...] = ("event_id",)) -> pa.Table:
@@ -175,6 +176,6 @@ def _without_words(payload: str) -> str:
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
 
 
-def _with_column(rows: pa.Table, name: str, values: list[str]) -> pa.Table:
+def _with_column(rows: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
     position = rows.column_names.index(name)
-    return rows.set_column(position, rows.schema.field(position), pa.array(values, pa.string()))
+    return rows.set_column(position, rows.schema.field(position), values)

@@ -130,22 +130,39 @@ def empty(s: Session, viewer_id: str, new_id: str) -> dict[str, int]:
 
 
 def search(s: Session, viewer_id: str, *, is_unmistakable: bool) -> dict[str, int]:
-    """Rows in which the id stands, by table: anywhere, or, for an id that may be part of other
-    texts, as the whole value of a column of people's ids.
+    """Rows in which the id stands, by table: anywhere in any table of the database, Dagster's too;
+    or, for an id that may be part of other texts, as the whole value of a column of people's ids.
     """
-    found: dict[str, int] = {}
-    for table in Base.metadata.sorted_tables:
-        if is_unmistakable:
-            where = "position(:id in t::text) > 0"
-        else:
-            columns = [
-                c.name for c in table.columns if c.name in _PEOPLE or table is User.__table__
+    s.execute(text("set local statement_timeout = 0"))  # Dagster's log may be long
+    if is_unmistakable:
+        wheres = dict.fromkeys(_all_tables(s), "position(:id in t::text) > 0")
+    else:
+        columns = {
+            table.name: [
+                c.name for c in table.columns if c.name in _PEOPLE or table.name == "users"
             ]
-            where = " or ".join(f"{name}::text = :id" for name in columns) or "false"
-        query = text(f'select count(*) from "{table.name}" as t where {where}')
+            for table in Base.metadata.sorted_tables
+        }
+        wheres = {
+            f'"{name}"': " or ".join(f"{column}::text = :id" for column in found)
+            for name, found in columns.items()
+            if found
+        }
+    found: dict[str, int] = {}
+    for name, where in wheres.items():
+        query = text(f"select count(*) from {name} as t where {where}")
         if rows := s.scalar(query, {"id": viewer_id}):
-            found[table.name] = rows
+            found[name.replace('"', "").removeprefix("public.")] = rows
     return found
+
+
+def _all_tables(s: Session) -> list[str]:
+    query = text(
+        "select format('%I.%I', schemaname, tablename) from pg_tables"
+        " where schemaname <> all (array['pg_catalog', 'information_schema'])"
+        " order by schemaname, tablename"
+    )
+    return [*s.scalars(query)]
 
 
 def _pass_on(s: Session, viewer_id: str, new_id: str) -> None:

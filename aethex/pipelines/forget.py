@@ -161,8 +161,8 @@ class _Run:
         if left := self._left_in_library(swap):
             table, rows = next(iter(left.items()))
             raise ForgetFailed(
-                f"the id is still in {rows} rows of the library's table {table}: look at them, "
-                "remove it, and run this again"
+                f"the id is still in {rows} rows of the database's table {table}: look at them "
+                "(Dagster's are runs that its UI can delete), remove it, and run this again"
             )
         if differences := before.differences(measure(self._lake, swap, self._tell)):
             raise ForgetFailed(

@@ -20,12 +20,15 @@ from aethex.lake.forget import tables_with_viewers
 from aethex.lake.forget_measures import measure
 from aethex.lake.forget_search import search
 from aethex.lake.landing import land
+from aethex.lake.landing_cleanup import clean_landing
 from aethex.lake.maintenance import all_tables
 from aethex.lake.models import load_models
-from aethex.lake.publish import publish
+from aethex.lake.publish import publish, republish
+from aethex.lake.reconciliation import count_window
 from aethex.lake.refresh import refresh
 from aethex.lake.runner import run_model
 from aethex.lake.viewer_swap import ID_COLUMNS, OTHER_ID_COLUMNS, OWN_WORDS, Swap
+from aethex.lake.windows import published_windows
 from aethex.library import Library
 from aethex.settings import Settings
 from tests.lake.forgetting import (
@@ -38,6 +41,7 @@ from tests.lake.forgetting import (
     day_of_events,
     landed,
 )
+from tests.lake.keeper import FAR
 from tests.lake.marts import NOON
 
 WITH_VIEWERS = {
@@ -160,6 +164,17 @@ def test_a_late_copy_of_an_event_counts_no_more_and_can_be_forgotten_too(
     assert platform.rows("playback_events") == rows
     assert files_with(platform, GONE) == [key]
     assert platform.forget().landed_events > 0
+    assert files_with(platform, GONE) == []
+
+
+def test_windows_add_up_and_are_published_again_as_before(platform: Platform) -> None:
+    lake = platform.lake
+    platform.forget()
+    rows = platform.rows("playback_events")
+    assert all(count_window(lake, marker).adds_up for marker in published_windows(lake))
+    republish(lake, 1)
+    assert platform.rows("playback_events") == rows
+    assert len(clean_landing(lake, FAR).windows) == DAYS
     assert files_with(platform, GONE) == []
 
 

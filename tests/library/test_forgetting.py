@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from aethex.library import (
     Channel,
@@ -88,6 +88,16 @@ def test_the_search_finds_every_row(library: Library, mika: User) -> None:
         s.get_one(Channel, s.scalars(select(Channel.id)).one()).title = f"by {mika.id}"
         s.flush()
         assert forgetting.search(s, mika.id, is_unmistakable=True) == found
+
+
+def test_the_search_looks_into_tables_of_others_too(library: Library, mika: User) -> None:
+    with library.session() as s:
+        s.execute(text("create schema if not exists dagster"))
+        s.execute(text("create table dagster.a_log (id int, event text)"))
+        values = {"event": f"check failed at viewer={mika.id}"}
+        s.execute(text("insert into dagster.a_log values (1, :event)"), values)
+        found = forgetting.search(s, mika.id, is_unmistakable=True)
+        assert found["dagster.a_log"] == 1
 
 
 def test_an_id_that_is_also_a_number_is_not_found_in_numbers(library: Library, mika: User) -> None:
