@@ -31,16 +31,24 @@ from aethex.lake.viewer_swap import Swap
 from aethex.store import NotFound, ObjectInfo
 
 MEDIA = ("vods/", "clips/")
+TABLES = "lake/tables/"
 _READERS = 4
 
 Progress = Callable[[str, float | None], None]
 """Called with what happens now, and its share done, where one is known."""
 
 
+class Unsearchable(RuntimeError):
+    """An object cannot be read, so nobody can say what is in it. The message names it."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What a search found. rows: that hold the id, by key of their object (an object that is no
     table counts as one); searched: objects opened; media: objects whose keys alone were looked at.
+
+    Files of tables that a killed writer left half written are among the rows, with 0 of them:
+    nobody can say what is in them.
     """
 
     rows: dict[str, int]
@@ -57,9 +65,7 @@ class Search:
 
 
 def search(lake: Lake, swap: Swap, progress: Progress = lambda _text, _share: None) -> Search:
-    """Look for the old id in all objects of the store. Raises StoreError, and ValueError for an
-    object that should be readable and is not: then nobody can say what is in it.
-    """
+    """Look for the old id in all objects of the store. Raises StoreError, Unsearchable."""
     infos = list(lake.store.list())
     media = [info for info in infos if info.key.startswith(MEDIA)]
     opened = [info for info in infos if not info.key.startswith(MEDIA)]
@@ -67,8 +73,8 @@ def search(lake: Lake, swap: Swap, progress: Progress = lambda _text, _share: No
     with _copies(lake) as folder, ThreadPoolExecutor(_READERS) as pool:
         counts = pool.map(partial(_count, lake, swap, folder), opened)
         for n, (info, count) in enumerate(zip(opened, counts, strict=True), start=1):
-            if count:
-                rows[info.key] = count
+            if count or count is None:
+                rows[info.key] = count or 0
             if n % 50 == 0 or n == len(opened):
                 progress(f"Searching: {n:,} of {len(opened):,} objects", n / len(opened))
     if swap.is_unmistakable:
@@ -87,8 +93,10 @@ def _copies(lake: Lake) -> Generator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _count(lake: Lake, swap: Swap, folder: Path, info: ObjectInfo) -> int:
-    """Rows of one object that hold the id; 0 for one that is gone meanwhile."""
+def _count(lake: Lake, swap: Swap, folder: Path, info: ObjectInfo) -> int | None:
+    """Rows of one object that hold the id: 0 for one that is gone meanwhile, None for a file of a
+    table that cannot be read.
+    """
     local = lake.store.local_path(info.key)
     path = local or folder / uuid4().hex
     try:
@@ -102,7 +110,7 @@ def _count(lake: Lake, swap: Swap, folder: Path, info: ObjectInfo) -> int:
             path.unlink(missing_ok=True)
 
 
-def _count_in_file(swap: Swap, key: str, path: Path) -> int:
+def _count_in_file(swap: Swap, key: str, path: Path) -> int | None:
     found = 0
     if swap.is_unmistakable:
         found = int(swap.old in key or _is_in_bytes(path, swap.old.encode()))
@@ -111,10 +119,14 @@ def _count_in_file(swap: Swap, key: str, path: Path) -> int:
             return _count_in_parquet(swap, path) or found
         if key.endswith(".avro") and swap.is_unmistakable:
             return _count_in_avro(swap, path) or found
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, EOFError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{key} cannot be read, so nobody can say what is in it") from error
+        if key.startswith(TABLES):
+            return None
+        raise Unsearchable(
+            f"{key} cannot be read, so nobody can say what is in it: remove it, and run this again"
+        ) from error
     return found
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from io import BytesIO
 from typing import Any, cast
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from pyiceberg.avro.file import AvroFile
@@ -18,8 +19,8 @@ from aethex.lake.connections import connect
 from aethex.lake.due import due
 from aethex.lake.forget import tables_with_viewers
 from aethex.lake.forget_measures import measure
-from aethex.lake.forget_search import search
-from aethex.lake.landing import land
+from aethex.lake.forget_search import Unsearchable, search
+from aethex.lake.landing import land, to_parquet
 from aethex.lake.landing_cleanup import clean_landing
 from aethex.lake.maintenance import all_tables
 from aethex.lake.models import load_models
@@ -231,14 +232,32 @@ def test_a_short_id_is_found_as_a_value_and_numbers_are_not(platform: Platform) 
     assert not platform.forget(SHORT).is_found
 
 
-def test_files_that_nothing_names_are_searched_and_go(platform: Platform) -> None:
+def test_files_that_nothing_names_go_when_they_hold_the_id_or_nobody_can_say(
+    platform: Platform,
+) -> None:
     store = platform.lake.store
-    key = next(i.key for i in store.list("lake/tables/views/data"))
-    stray = key.replace(".parquet", "-left-by-a-killed-run.parquet")
-    store.put(stray, store.get(key))
+    key = next(info.key for info in store.list("lake/tables/views/data"))
+    data = store.get(key)
+    others = pq.read_table(BytesIO(data)).filter(pc.field("viewer_id") != GONE)
+    with_id, half, innocent = (key.replace(".parquet", f"-{n}.parquet") for n in range(3))
+    store.put(with_id, data)
+    store.put(half, data[: len(data) // 2])
+    store.put(innocent, to_parquet(others))
+    half_manifest = "lake/tables/views/metadata/half.avro"
+    store.put(half_manifest, b"Obj\x01")
     platform.forget()
-    assert not store.exists(stray)
+    assert [store.exists(one) for one in (with_id, half, half_manifest)] == [False] * 3
+    assert store.exists(innocent)  # a writer may be about to name it
     assert files_with(platform, GONE) == []
+
+
+def test_a_landed_object_that_cannot_be_read_is_named_and_nothing_changes(
+    platform: Platform,
+) -> None:
+    platform.lake.store.put("landing/2024/05/01/12/broken.parquet", b"PAR1")
+    with pytest.raises(Unsearchable, match=r"landing/2024/05/01/12/broken.parquet cannot be read"):
+        platform.forget()
+    assert GONE in platform.viewers("playback_events")
 
 
 def test_every_column_of_ids_was_decided_about() -> None:

@@ -125,6 +125,26 @@ def test_it_waits_for_a_drain_that_is_at_work(library: Library, mika: User) -> N
     assert done[0]["outbox"] == 0
 
 
+def test_a_follow_that_is_under_way_is_not_lost(
+    library: Library, mika: User, channel: Channel
+) -> None:
+    done: list[dict[str, int]] = []
+    thread = threading.Thread(target=lambda: done.append(empty(library, mika.id, new_id("usr"))))
+    with library.session() as s:
+        users.unfollow(s, mika.id, channel.id)
+    with library.session() as s:
+        users.follow(s, mika.id, channel.id)
+        s.flush()
+        thread.start()
+        with library.session() as watching:
+            waits = text("select count(*) from pg_locks where not granted")
+            while thread.is_alive() and not watching.scalar(waits):
+                pass
+    thread.join(60)
+    assert done[0]["follows"] == 1
+    assert count(library, Follow) == 2
+
+
 @pytest.mark.parametrize(
     "viewer_id",
     ["vw_01K9Z3ABCDEFGHJKMNPQRSTVWX", "usr_01K9Z3ABCDEFGHJKMNPQRSTVWX"],
