@@ -29,6 +29,7 @@ from tests.lake.forgetting import (
     landed,
     waiting,
 )
+from tests.lake.publisher import publisher
 from tests.lake.test_forget import WITH_VIEWERS, files_with
 
 
@@ -120,6 +121,22 @@ def test_who_publishes_without_a_turn_costs_it_another_run(platform: Platform) -
     rows = len(day_of_events(0)) + len(day_of_events(1))
     tables = ("playback_events", "chat_messages", "follow_events", "engagement_events")
     assert sum(len(platform.rows(table)) for table in tables) == rows
+
+
+def test_files_that_somebody_without_a_turn_is_about_to_name_are_left_to_them(
+    platform: Platform,
+) -> None:
+    with forgetter(platform.settings, "begun") as running:
+        running.wait_for("begun")
+        with publisher(platform.settings, "files written") as publishing:
+            publishing.wait_for("files written")
+            with pytest.raises(AssertionError):
+                running.finish()  # the id is still in the file that was written meanwhile
+            publishing.finish()
+    assert len(platform.rows("chat_messages")) == 12
+    assert platform.forget().is_resumed
+    assert_forgotten(platform)
+    assert len(platform.rows("chat_messages")) == 12
 
 
 def test_a_viewer_who_never_stops_is_named_in_one_line(
