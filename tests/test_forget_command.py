@@ -32,6 +32,7 @@ def test_it_forgets_and_says_what_it_proved(aethex: Commands, platform: Platform
     assert report["rows"]["playback_events"] == 9
     assert report["library_rows"] == {"users": 1, "channels": 1, "follows": 1, "outbox": 1}
     assert report["numbers"]["unique_viewers_raw"] == 2
+    assert report["table_rows"]["chat_messages"] == 6
     assert report["objects_searched"] > 50
     assert files_with(platform, GONE) == []
     (new,) = platform.viewers("dim_channel_owners", "owner_id")

@@ -83,6 +83,7 @@ def _show(report: ForgetReport) -> None:
                 "objects searched": report.objects_searched,
                 "media, by key alone": report.media_objects,
                 "where the id is left": 0,
+                "rows of all tables, as before": sum(report.table_rows.values()),
                 **{f"{name}, as before": value for name, value in numbers.items()},
             },
         )

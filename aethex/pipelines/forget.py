@@ -40,8 +40,8 @@ class ForgetReport:
 
     is_found: whether the id was anywhere; is_resumed: whether one that was interrupted was
     finished; objects_searched: in which the id is not, at the end, beside `media_objects`, of which
-    only the keys were searched; numbers: same before and after; others_unfinished: forgettings of
-    other viewers that were interrupted.
+    only the keys were searched; table_rows and numbers: same before and after, as are digests of
+    all rows; others_unfinished: forgettings of other viewers that were interrupted.
     """
 
     is_found: bool
@@ -54,6 +54,7 @@ class ForgetReport:
     files_deleted: int = 0
     objects_searched: int = 0
     media_objects: int = 0
+    table_rows: dict[str, int] = field(default_factory=dict[str, int])
     numbers: dict[str, int] = field(default_factory=dict[str, int])
     others_unfinished: int = 0
     seconds: float = 0.0
@@ -61,7 +62,7 @@ class ForgetReport:
     def counts(self) -> dict[str, Any]:
         """What the journal keeps."""
         kept = asdict(self)
-        for name in ("is_found", "is_resumed", "numbers", "others_unfinished"):
+        for name in ("is_found", "is_resumed", "table_rows", "numbers", "others_unfinished"):
             del kept[name]
         return kept
 
@@ -130,6 +131,7 @@ class _Run:
             files_deleted=done.files,
             objects_searched=found.searched,
             media_objects=found.media,
+            table_rows={name: int(one["rows"]) for name, one in before.tables.items()},
             numbers=before.numbers,
             others_unfinished=others,
             seconds=self._seconds(),
