@@ -75,6 +75,17 @@ def test_what_it_cannot_rewrite_is_one_line_and_nothing_changes(
     assert files_with(platform, GONE) == found
 
 
+def test_with_a_rest_catalog_it_refuses(settings: Settings) -> None:
+    more = {"catalog_url": "http://127.0.0.1:1/catalog"}
+    outcome = Commands(settings.data_dir, settings.database_url, more)(
+        "forget", "--viewer", GONE, "--yes"
+    )
+    assert outcome.code == 1
+    (line,) = outcome.stderr.splitlines()
+    assert "REST catalog" in line
+    assert "nothing was changed" in line
+
+
 def test_a_wrong_id_is_one_line(aethex: Commands) -> None:
     outcome = aethex("forget", "--viewer", "ünknown", "--yes")
     assert outcome.code == 1

@@ -108,8 +108,19 @@ def forget_found(
     return done
 
 
+def require_own_files(lake: Lake) -> None:
+    """Raises ForgetFailed where a search of the store says nothing of the tables."""
+    if lake.settings.catalog_url is not None:
+        raise ForgetFailed(
+            "the tables' files are kept by a REST catalog (AETHEX_CATALOG_URL), so nobody could "
+            "prove here that they are gone: nothing was changed"
+        )
+
+
 def require_known(lake: Lake, found: Search) -> None:
-    """Raises ForgetFailed when something was found where nothing here could take it out."""
+    """Raises ForgetFailed when something was found where nothing here could take it out, or a table
+    lies where nothing was looked for.
+    """
     known = (LANDING, QUARANTINE, *(_prefix(lake, t) for t in tables_with_viewers().values()))
     if lost := sorted(key for key in found.rows if not key.startswith(known)):
         raise ForgetFailed(
@@ -120,11 +131,11 @@ def require_known(lake: Lake, found: Search) -> None:
 
 def _prefix(lake: Lake, table: Table) -> str:
     """The folder of the table's files in the store."""
-    key = lake.key(lake.table(table).location())
-    if key is None or lake.settings.catalog_url is not None:
+    location = lake.table(table).location()
+    if (key := lake.key(location)) is None:
         raise ForgetFailed(
-            f"the files of table {table.name} are kept by a REST catalog (AETHEX_CATALOG_URL), "
-            "where nobody can prove that they are gone: nothing was changed"
+            f"the files of table {table.name} are at {location}, outside of the store "
+            f"{lake.store.url}, so nobody could prove that they are gone: nothing was changed"
         )
     return f"{key}/"
 

@@ -20,7 +20,13 @@ from typing import Any
 
 from aethex.lake import Lake, scratch
 from aethex.lake.core import utc_now
-from aethex.lake.forget import ForgetFailed, LakeForgotten, forget_found, require_known
+from aethex.lake.forget import (
+    ForgetFailed,
+    LakeForgotten,
+    forget_found,
+    require_known,
+    require_own_files,
+)
 from aethex.lake.forget_measures import Measures, measure
 from aethex.lake.forget_search import Search, search
 from aethex.lake.turn import lake_turn
@@ -101,6 +107,7 @@ class _Run:
         self._started = time.monotonic()
 
     def run(self) -> ForgetReport:
+        require_own_files(self._lake)
         scratch.sweep(self._lake.settings.cache_dir)  # killed processes leave rows there
         with self._library.session() as s:
             row = forgetting.unfinished(s, self._old)
@@ -108,9 +115,9 @@ class _Run:
         is_resumed = row is not None
         nobody = Swap(self._old, self._old)
         found = self._search(nobody)
+        require_known(self._lake, found)
         if row is None and found.is_clean and not self._left_in_library(nobody):
             return ForgetReport(False, False, others_unfinished=others, seconds=self._seconds())
-        require_known(self._lake, found)
         if row is None:
             with self._library.session() as s:
                 row = forgetting.begin(s, self._old)
