@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from aethex.lake.build_records import current_build, list_builds, read_build
 from aethex.lake.core import Lake
@@ -116,12 +117,12 @@ def _builds(lake: Lake) -> dict[str, str]:
     }
 
 
-def _flat(nested: dict[str, dict[str, object]]) -> dict[str, object]:
+def _flat(nested: dict[str, dict[str, Any]]) -> dict[str, object]:
     flat: dict[str, object] = {}
     for group, items in nested.items():
         for name, value in items.items():
-            if isinstance(value, dict):
-                flat |= {f"{name} {part}": one for part, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+            if group == "tables":
+                flat |= {f"{name} {part}": one for part, one in value.items()}
             else:
                 flat[f"{group} {name}"] = value
     return flat
