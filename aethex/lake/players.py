@@ -94,7 +94,7 @@ def content_totals(
         rows = cursor.execute(
             """
             SELECT content_id, sum(views)::BIGINT, (sum(likes) - sum(unlikes))::BIGINT,
-                   sum(watched_seconds)
+                   round(sum(watched_seconds), 3)
             FROM content_daily
             WHERE content_id IN (SELECT unnest($ids::VARCHAR[]))
             GROUP BY content_id
