@@ -80,12 +80,12 @@ def no_streams(channel: str) -> None:
     )
 
 
-def no_samples(channel: str, title: str) -> None:
-    """A stream for which no viewer count ever arrived."""
+def no_samples(channel: str, title: str, *, is_told: bool) -> None:
+    """A stream for which no viewer count ever arrived. is_told: players told who watched."""
     state(
-        "Viewers were not measured",
-        "No viewer count arrived for this stream, so there is nothing to draw: that is not the "
-        "same as no viewers. Counts that exist elsewhere can be imported at any time.",
+        "No curve over time" if is_told else "Viewers were not measured",
+        "No viewer count a minute arrived for this stream, so there is nothing to draw: that is "
+        "not the same as no viewers. Counts that exist elsewhere can be imported at any time.",
         commands=(
             f"aethex import viewers FILE --channel {channel} --stream {quote(title)}",
             "aethex pipeline refresh",

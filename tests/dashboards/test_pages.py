@@ -244,7 +244,8 @@ def test_who_watched_is_shown_where_nobody_counted_viewers(
     app = open_page(settings, stream=made.stream_ids["Told"])
     assert tiles(app)["Unique viewers"] == ("3", "")
     assert "Peak viewers" not in tiles(app)
-    assert "Viewers were not measured" in text(app)
+    assert "No curve over time" in text(app)
+    assert "not measured" not in text(app)
 
 
 def test_a_live_stream_says_since_when_and_that_its_numbers_are_so_far(

@@ -41,7 +41,7 @@ def render() -> None:
     if players is not None:
         _told_by_players(players)
     if not is_counted:
-        states.no_samples(channel.username, stream.title)
+        states.no_samples(channel.username, stream.title, is_told=players is not None)
         return
     assert stream.ended_at is not None
     _audience(channel, stream, stream.ended_at, shown)
