@@ -48,7 +48,7 @@ install: $(VENV)/.installed node_modules/.installed ## Install what `make up` ne
 
 .PHONY: test
 test: install-dev browser ## All tests, with a real Postgres, R2's local server and a real browser. ARGS="-k name" picks some.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --durations=15 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --durations=15 $(ARGS)
 
 .PHONY: check
 check: install-dev ## Format, lint, types, import layers and declared dependencies, without changing a file.

@@ -28,8 +28,6 @@ from tests.service.content import add_vod
 from tests.service.measured import build
 from tests.service_process import running_service
 
-pytestmark = pytest.mark.xdist_group("truth")  # sent once, not by each worker
-
 VIEWERS = 2_000
 LENGTH = timedelta(hours=24, minutes=5)
 """Long enough for a session of a day without a pause."""

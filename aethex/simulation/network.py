@@ -18,7 +18,7 @@ from typing import Any
 from aethex.simulation.crowd import DAY_MS, MINUTE_MS, Crowd, Said, uuid
 from aethex.simulation.player import PlayerEvent, Watch
 
-FLUSH_MS = 60_000
+FLUSH_MS = 180_000
 """How long a player's queue waits for more events."""
 
 BACKEND_EVENTS = 200
