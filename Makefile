@@ -18,7 +18,7 @@ AETHEX := $(BIN)/aethex
 # Arguments for the command that a target runs: make test ARGS="-k gdq"
 ARGS ?=
 # Test processes; each has a Postgres and a browser of its own.
-WORKERS ?= 2
+WORKERS ?= 3
 
 # Python 3.11 or newer: python3 when it is, else a named one.
 find_python = for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -76,8 +76,9 @@ bench: install-dev ## Run the benchmarks and print their figures. NAME=import_vi
 		$(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 .PHONY: soak
-soak: install-dev ## Five minutes of events while everything is killed in turn, again and again. SECONDS=300.
+soak: install-dev ## Five minutes of events while everything is killed in turn, and the kills that `make test` leaves out. SECONDS=300.
 	@$(BIN)/python -m pytest -q tests/chaos --soak-seconds=$(or $(SECONDS),300) $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) -m soak --soak-seconds=1
 
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve all dependencies again and write the lock files, with hashes and without registry hosts.

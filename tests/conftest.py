@@ -29,8 +29,19 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--soak-seconds`: how long tests/chaos goes on breaking things; 0: each once."""
+    """`--soak-seconds`: how long tests/chaos goes on breaking things; 0: each once, and cases that
+    are marked `soak` are left out.
+    """
     parser.addoption("--soak-seconds", type=float, default=0.0)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `soak` (tests/soak.py), unless this is one."""
+    if config.getoption("soak_seconds"):
+        return
+    later = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=later)
+    items[:] = [item for item in items if not item.get_closest_marker("soak")]
 
 
 # How long an example takes says more about the machine than about the code.

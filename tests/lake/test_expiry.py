@@ -45,6 +45,7 @@ from tests.lake.keeper import (
     publish_windows,
 )
 from tests.lake.marts import MINUTE, NOON, World
+from tests.soak import some_now
 
 COLUMNS = VIEWER_SNAPSHOTS.column_names
 
@@ -174,7 +175,7 @@ def test_afterwards_only_named_files_are_there(lake: Lake) -> None:
     assert len(data) == 1
 
 
-@pytest.mark.parametrize("point", COMPACTING)
+@pytest.mark.parametrize("point", some_now(COMPACTING, "files written", "exchanged"))
 def test_what_a_killed_compaction_wrote_is_removed(lake: Lake, point: str) -> None:
     publish_windows(lake, 3)
     rows = published_rows(lake, *COLUMNS)
@@ -225,7 +226,7 @@ def test_no_folder_is_left_of_what_is_gone(lake: Lake) -> None:
 # --- interrupted, and beside others ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point", EXPIRING)
+@pytest.mark.parametrize("point", some_now(EXPIRING, "expired", "names read", "deleting"))
 def test_an_expiry_killed_at_any_point_leaves_a_good_table(lake: Lake, point: str) -> None:
     publish_windows(lake, 3)
     compact(lake)
@@ -238,7 +239,9 @@ def test_an_expiry_killed_at_any_point_leaves_a_good_table(lake: Lake, point: st
     assert len([key for key in files_of(lake) if key.endswith(".parquet")]) == 1
 
 
-@pytest.mark.parametrize("point", ["expired", "listed", "names read", "deleting"])
+@pytest.mark.parametrize(
+    "point", some_now(["expired", "listed", "names read", "deleting"], "listed", "deleting")
+)
 def test_what_is_published_in_the_middle_of_it_stays(lake: Lake, point: str) -> None:
     publish_windows(lake, 2)
     with expirer(lake.settings, point) as expiring:

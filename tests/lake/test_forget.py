@@ -61,6 +61,12 @@ def platform(lake: Lake, library: Library) -> Platform:
     return build_platform(lake, library)
 
 
+@pytest.fixture
+def small(lake: Lake, library: Library) -> Platform:
+    """One day of it."""
+    return build_platform(lake, library, days=1)
+
+
 def files_with(platform: Platform, viewer_id: str) -> list[str]:
     """Keys of objects in which a plain look finds the id: not the search that is tested."""
     found: list[str] = []
@@ -205,37 +211,37 @@ def test_past_states_are_gone_and_builds_are_not(platform: Platform) -> None:
         con.close()
 
 
-def test_words_of_their_own_are_emptied_and_no_others(platform: Platform) -> None:
-    platform.forget()
-    words = {row[0] for row in platform.rows("playback_events", "error")}
+def test_words_of_their_own_are_emptied_and_no_others(small: Platform) -> None:
+    small.forget()
+    words = {row[0] for row in small.rows("playback_events", "error")}
     assert words == {None, f"{STAYS}'s own words", f"{SHORT}'s own words"}
-    refused = quarantined(platform)
+    refused = quarantined(small)
     assert [row["event"] for row in refused[:2]] == ["{}", "{}"]
     assert json.loads(refused[2]["event"]) == {"viewer_id": STAYS, "characters": 42}
 
 
-def test_an_unknown_id_and_a_second_run_find_nothing(platform: Platform) -> None:
-    before = [(info.key, info.etag) for info in platform.lake.store.list()]
-    assert not platform.forget("vw_01K9Z3ABCDEFGHJKMNPQRSTVW0").is_found
-    assert [(info.key, info.etag) for info in platform.lake.store.list()] == before
-    assert platform.forget().is_found
-    assert not platform.forget().is_found
+def test_an_unknown_id_and_a_second_run_find_nothing(small: Platform) -> None:
+    before = [(info.key, info.etag) for info in small.lake.store.list()]
+    assert not small.forget("vw_01K9Z3ABCDEFGHJKMNPQRSTVW0").is_found
+    assert [(info.key, info.etag) for info in small.lake.store.list()] == before
+    assert small.forget().is_found
+    assert not small.forget().is_found
 
 
-def test_a_short_id_is_found_as_a_value_and_numbers_are_not(platform: Platform) -> None:
-    platform.forget(SHORT)
-    assert SHORT not in platform.viewers("playback_events") | platform.viewers("sessions")
-    assert len(platform.viewers("playback_events")) == 3
-    rows = quarantined(platform)
+def test_a_short_id_is_found_as_a_value_and_numbers_are_not(small: Platform) -> None:
+    small.forget(SHORT)
+    assert SHORT not in small.viewers("playback_events") | small.viewers("sessions")
+    assert len(small.viewers("playback_events")) == 3
+    rows = quarantined(small)
     assert [row["event"] for row in rows][3] == "{}"
     assert json.loads(rows[2]["event"])["characters"] == 42
-    assert not platform.forget(SHORT).is_found
+    assert not small.forget(SHORT).is_found
 
 
 def test_files_that_nothing_names_go_when_they_hold_the_id_or_nobody_can_say(
-    platform: Platform,
+    small: Platform,
 ) -> None:
-    store = platform.lake.store
+    store = small.lake.store
     key = next(info.key for info in store.list("lake/tables/views/data"))
     data = store.get(key)
     others = pq.read_table(BytesIO(data)).filter(pc.field("viewer_id") != GONE)
@@ -245,19 +251,19 @@ def test_files_that_nothing_names_go_when_they_hold_the_id_or_nobody_can_say(
     store.put(innocent, to_parquet(others))
     half_manifest = "lake/tables/views/metadata/half.avro"
     store.put(half_manifest, b"Obj\x01")
-    platform.forget()
+    small.forget()
     assert [store.exists(one) for one in (with_id, half, half_manifest)] == [False] * 3
     assert store.exists(innocent)  # a writer may be about to name it
-    assert files_with(platform, GONE) == []
+    assert files_with(small, GONE) == []
 
 
 def test_a_landed_object_that_cannot_be_read_is_named_and_nothing_changes(
-    platform: Platform,
+    small: Platform,
 ) -> None:
-    platform.lake.store.put("landing/2024/05/01/12/broken.parquet", b"PAR1")
+    small.lake.store.put("landing/2024/05/01/12/broken.parquet", b"PAR1")
     with pytest.raises(Unsearchable, match=r"landing/2024/05/01/12/broken.parquet cannot be read"):
-        platform.forget()
-    assert GONE in platform.viewers("playback_events")
+        small.forget()
+    assert GONE in small.viewers("playback_events")
 
 
 def test_every_column_of_ids_was_decided_about() -> None:
@@ -279,9 +285,9 @@ def test_the_measures_see_a_lost_row_and_a_changed_value(platform: Platform) -> 
     assert any(line.startswith("numbers views_raw") for line in told)
 
 
-def test_the_search_says_where(platform: Platform) -> None:
-    found = search(platform.lake, Swap(GONE, GONE))
-    assert set(found.rows) == {*files_with(platform, GONE), *found.below("quarantine/")}
+def test_the_search_says_where(small: Platform) -> None:
+    found = search(small.lake, Swap(GONE, GONE))
+    assert set(found.rows) == {*files_with(small, GONE), *found.below("quarantine/")}
     assert found.media == 1
 
 

@@ -31,6 +31,7 @@ from tests.lake.forgetting import (
 )
 from tests.lake.publisher import publisher
 from tests.lake.test_forget import WITH_VIEWERS, files_with
+from tests.soak import some_now
 
 
 @pytest.fixture
@@ -58,7 +59,13 @@ def assert_forgotten(platform: Platform) -> None:
     assert "key" not in row.counts
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    some_now(
+        POINTS,
+        *("begun", "objects written", "exchanged", "build moved on", "some deleted", "finishing"),
+    ),
+)
 def test_killed_at_any_point_it_is_finished_by_the_next(platform: Platform, point: str) -> None:
     swap = Swap(GONE, "usr_new")
     before = measure(platform.lake, swap)

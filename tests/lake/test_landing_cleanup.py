@@ -31,6 +31,7 @@ from aethex.store import Conflict
 from tests.lake.events import published_minutes, snapshots
 from tests.lake.keeper import CLEANING, FAR, cleaner
 from tests.lake.marts import MINUTE, NOON, World
+from tests.soak import some_now
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_when_time_is_over_it_stops_between_two_windows(filled: Lake) -> None:
     assert clean_landing(filled, FAR).windows == (3,)
 
 
-@pytest.mark.parametrize("point", CLEANING)
+@pytest.mark.parametrize("point", some_now(CLEANING, "proven", "writing", "first deleted"))
 def test_a_clean_up_killed_at_any_point_is_finished_by_the_next(filled: Lake, point: str) -> None:
     with cleaner(filled.settings, point) as killed:
         killed.wait_for(point)
