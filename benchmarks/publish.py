@@ -2,8 +2,8 @@
 
 Lands playback events, publishes 1, 5 and 20 M of them in a process of its own (rows/s, CPU, peak
 memory; the CPU beside that of a plain scan of the same landing objects). Then, on lakes of 8, 32
-and 128 days, brings new events of one day, and measures publishing them and rebuilding what they
-make due: that must not grow with the history.
+and 128 days that were maintained, as they are every hour, brings new events of one day, and
+measures publishing them and rebuilding what they make due: that must not grow with the history.
 
     .venv/bin/python -m benchmarks.publish [--rows 1000000 5000000 20000000] [--days 8 32 128]
 
@@ -26,7 +26,9 @@ import polars as pl
 import pyarrow as pa
 
 from aethex.lake import Lake
+from aethex.lake.core import utc_now
 from aethex.lake.landing import LANDING_SCHEMA, land_checked
+from aethex.lake.maintenance import maintain
 from aethex.lake.publish import publish
 from aethex.lake.refresh import refresh
 from aethex.postgres import start_embedded
@@ -166,6 +168,7 @@ def measure_rebuild(folder: Path, days: int, least: float | None) -> float:
     with start_embedded(settings):
         in_a_child(land_events, settings, history, DAY_ROWS, 1)
         in_a_child(rebuild, settings)
+        in_a_child(maintain_history, settings)
         in_a_child(land_events, settings, [history[days // 2]], NEW_ROWS, 2)
         fresh: Any = in_a_child(rebuild, settings).answer
     publish_seconds, rebuild_seconds, computed = fresh
@@ -176,6 +179,14 @@ def measure_rebuild(folder: Path, days: int, least: float | None) -> float:
         flush=True,
     )
     return smallest
+
+
+def maintain_history(settings: Settings) -> int:
+    """What the hourly maintenance has done by the time that history is old; bytes that it freed."""
+    with Lake.open(settings) as lake:
+        tomorrow = utc_now() + timedelta(hours=settings.snapshots_keep_hours + 1)
+        done = maintain(lake, tomorrow)
+        return sum(table.bytes_deleted for table in done.tables.values())
 
 
 def rebuild(settings: Settings) -> tuple[float, float, int]:
