@@ -100,11 +100,10 @@ def _tiles(stream: StreamSummary) -> list[parts.Tile]:
     minutes = (audience.live_seconds or 0) / 60
     per_minute = audience.messages / minutes if audience.messages is not None and minutes else None
     return [
-        parts.Tile(
+        _count_tile(
             "Peak viewers",
-            wording.short_count(audience.peak_viewers),
-            exact=wording.count(audience.peak_viewers),
-            note=wording.moment(audience.peak_at, zone=True) if audience.peak_at else "",
+            audience.peak_viewers,
+            wording.moment(audience.peak_at, zone=True) if audience.peak_at else "",
         ),
         parts.Tile(
             "Average viewers",
@@ -112,11 +111,10 @@ def _tiles(stream: StreamSummary) -> list[parts.Tile]:
             exact="" if audience.average_viewers is None else f"{audience.average_viewers:,.2f}",
             note=f"over {wording.duration(audience.covered_seconds)} measured",
         ),
-        parts.Tile(
+        _count_tile(
             "Chat messages",
-            wording.short_count(audience.messages),
-            exact=wording.count(audience.messages),
-            note="" if per_minute is None else f"{wording.rate(per_minute)} per minute",
+            audience.messages,
+            "" if per_minute is None else f"{wording.rate(per_minute)} per minute",
         ),
         parts.Tile(
             "Duration",
@@ -130,6 +128,12 @@ def _tiles(stream: StreamSummary) -> list[parts.Tile]:
     ]
 
 
+def _count_tile(label: str, value: int | None, note: str = "") -> parts.Tile:
+    """A number of things, short, with all its digits on hover."""
+    exact = wording.count(value)
+    return parts.Tile(label, wording.short_count(value), exact=exact, note=note)
+
+
 def _told_by_players(players: StreamPlayers) -> None:
     """What only players and the chat can tell: who watched, for how long, and wrote."""
     parts.panel_title(
@@ -140,41 +144,31 @@ def _told_by_players(players: StreamPlayers) -> None:
 
 def _player_tiles(players: StreamPlayers) -> list[parts.Tile]:
     shown, raw = players.filtered, players.raw
-    peak_at = players.peak_concurrent_at
+    peak_at, messages = players.peak_concurrent_at, players.chat_messages
     return [
-        parts.Tile(
+        _count_tile(
             "Unique viewers",
-            wording.short_count(shown.unique_viewers),
-            exact=wording.count(shown.unique_viewers),
-            note=_left_out(shown.unique_viewers, raw.unique_viewers),
+            shown.unique_viewers,
+            _left_out(shown.unique_viewers, raw.unique_viewers),
         ),
-        parts.Tile(
-            "Views",
-            wording.short_count(shown.views),
-            exact=wording.count(shown.views),
-            note=_left_out(shown.views, raw.views),
-        ),
+        _count_tile("Views", shown.views, _left_out(shown.views, raw.views)),
         parts.Tile(
             "Watched",
             wording.hours(shown.watched_seconds),
             exact=wording.clock(shown.watched_seconds),
             note=_each(shown.watched_seconds, shown.unique_viewers),
         ),
-        parts.Tile(
+        _count_tile(
             "Most players at once",
-            wording.short_count(shown.peak_concurrent),
-            exact=wording.count(shown.peak_concurrent),
-            note=wording.moment(peak_at, zone=True) if peak_at else "",
+            shown.peak_concurrent,
+            wording.moment(peak_at, zone=True) if peak_at else "",
         ),
-        parts.Tile(
+        _count_tile(
             "People in chat",
-            wording.short_count(players.chatters),
-            exact=wording.count(players.chatters),
-            note=""
-            if players.chat_messages is None
-            else wording.plural(players.chat_messages, "message"),
+            players.chatters,
+            "" if messages is None else wording.plural(messages, "message"),
         ),
-        parts.Tile("New followers", wording.short_count(players.new_followers)),
+        _count_tile("New followers", players.new_followers),
     ]
 
 
