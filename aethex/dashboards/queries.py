@@ -48,7 +48,7 @@ def shown_build() -> Shown | None:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _store(store_url: str) -> Store:  # noqa: ARG001 (the key: settings of a process may change in tests)
+def _store(store_url: str) -> Store:
     return open_store(get_settings())
 
 
@@ -122,20 +122,20 @@ def stream(stream_id: str, build_id: str) -> analytics.StreamSummary:
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def stream_players(channel_id: str, stream_id: str, build_id: str) -> players.StreamPlayers | None:  # noqa: ARG001
+def stream_players(channel_id: str, stream_id: str, build_id: str) -> players.StreamPlayers | None:
     """What players told of the stream; None where nothing was told."""
     return players.stream_players(connection(build_id), stream_id)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def segments(channel_id: str, stream_id: str, build_id: str) -> list[analytics.SegmentSummary]:  # noqa: ARG001
+def segments(channel_id: str, stream_id: str, build_id: str) -> list[analytics.SegmentSummary]:
     """The stream's segments in order."""
     return analytics.stream_segments(connection(build_id), stream_id)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def viewers(
-    channel_id: str,  # noqa: ARG001
+    channel_id: str,
     stream_id: str,
     build_id: str,
     from_at: datetime | None,
@@ -147,7 +147,7 @@ def viewers(
 
 @st.cache_data(show_spinner=False, max_entries=16)
 def samples(
-    channel_id: str,  # noqa: ARG001
+    channel_id: str,
     stream_id: str,
     build_id: str,
     from_at: datetime | None,
@@ -160,7 +160,7 @@ def samples(
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def gaps(channel_id: str, stream_id: str, build_id: str) -> list[Gap]:  # noqa: ARG001
+def gaps(channel_id: str, stream_id: str, build_id: str) -> list[Gap]:
     """Where nothing was measured for longer than a sample holds, in time order."""
     chart = analytics.viewers_chart(connection(build_id), stream_id, max_points=_EVERY_SAMPLE)
     measured = [point.at for point in chart.points if point.viewers is not None]

@@ -31,7 +31,14 @@ from aethex.lake.landing import PARQUET_TYPE, to_parquet
 from aethex.lake.landing import PREFIX as LANDING
 from aethex.lake.maintenance import all_tables
 from aethex.lake.quarantine import PREFIX as QUARANTINE
-from aethex.lake.rewrite import CONFLICTS, append_nothing, live_files, read_rows, replace_files
+from aethex.lake.rewrite import (
+    CONFLICTS,
+    MAINTENANCE,
+    append_nothing,
+    live_files,
+    read_rows,
+    replace_files,
+)
 from aethex.lake.tables import Table, stored_table
 from aethex.lake.viewer_swap import Swap
 from aethex.store import Conflict
@@ -42,7 +49,6 @@ if TYPE_CHECKING:
 
 WHY = "forget"
 ATTEMPTS = 30
-_MAINTENANCE = "aethex.maintenance"
 
 Progress = Callable[[str, float | None], None]
 
@@ -255,7 +261,7 @@ def _snapshots_of_equal_rows(opened: IcebergTable) -> set[int]:
     while (
         snapshot is not None
         and snapshot.summary is not None
-        and _MAINTENANCE in snapshot.summary.additional_properties
+        and MAINTENANCE in snapshot.summary.additional_properties
         and snapshot.parent_snapshot_id is not None
     ):
         found.add(snapshot.parent_snapshot_id)

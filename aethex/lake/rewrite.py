@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CONFLICTS = (CommitFailedException, CommitStateUnknownException, ValidationException)
 """What `replace_files` raises when another writer came in between."""
 
+MAINTENANCE = "aethex.maintenance"
+"""Property of snapshots that exchange files and change no row: why."""
+
 MEMORY_LIMIT = "512MB"
 MOST_MANIFESTS = 20
 """From so many on, an append merges them (`catalog.TABLE_PROPERTIES`)."""
@@ -98,7 +101,7 @@ def replace_files(
         raise ValueError(
             f"{opened.name()[-1]}: {rows.num_rows} rows cannot replace {expected} ({why})"
         )
-    properties = {"aethex.maintenance": why}
+    properties = {MAINTENANCE: why}
     with (
         opened.transaction() as transaction,
         transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite,
@@ -127,7 +130,7 @@ def append_nothing(opened: IcebergTable) -> None:
     Raises CommitFailedException.
     """
     nothing = opened.schema().as_arrow().empty_table()
-    opened.append(nothing, snapshot_properties={"aethex.maintenance": "manifests"})
+    opened.append(nothing, snapshot_properties={MAINTENANCE: "manifests"})
 
 
 def count_manifests(opened: IcebergTable) -> int:

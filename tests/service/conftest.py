@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from aethex.library import Library
 from aethex.service.app import create_app
 from aethex.settings import Settings
-from aethex.store import open_store
+from aethex.store import Store, open_store
 from tests.postgres_server import PostgresForTests
+from tests.service.collecting import Collectors
 from tests.service.site import import_source, listening, make_source, serving_site
 from tests.service.watching import PlayerSite, pages_elsewhere
 
@@ -99,3 +100,9 @@ def player_site(
                 library,
                 elsewhere,
             )
+
+
+@pytest.fixture
+def collectors(settings: Settings, library: Library, folder_store: Store) -> Collectors:
+    """Collectors of the test's platform."""
+    return Collectors(settings, library, folder_store)

@@ -115,6 +115,14 @@ def send(
     )
 
 
+def viewer_cookie(client: Client, **headers: str) -> str | None:
+    """The signed id that the service gives a browser; None where it wishes not to be tracked."""
+    answer = client.request("POST", "/api/viewer", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json() == {"viewer": None}
+    return answer.cookies.get("aethex_viewer")
+
+
 def statuses(answer: httpx.Response) -> list[str]:
     """What became of each event."""
     assert answer.status_code == 200, answer.text

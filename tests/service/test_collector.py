@@ -24,11 +24,6 @@ from tests.service.sending import landed
 NEXT = datetime(2026, 1, 30, 19, 5, tzinfo=UTC)
 
 
-@pytest.fixture
-def collectors(settings: Settings, library: Library, folder_store: Store) -> Collectors:
-    return Collectors(settings, library, folder_store)
-
-
 def viewers_of(polled: list[Polled]) -> dict[str, int | None]:
     return {one.of.external_id: one.viewers for one in polled}
 

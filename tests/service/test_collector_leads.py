@@ -13,7 +13,6 @@ from aethex.library import Library
 from aethex.service import collector as module
 from aethex.service.collector import Collector
 from aethex.settings import Settings
-from aethex.store import Store
 from tests.cloudflare import cloudflare
 from tests.service.collecting import (
     Clock,
@@ -47,11 +46,6 @@ class Watched(Collector):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FOLLOWER_SECONDS", 0.01)
-
-
-@pytest.fixture
-def collectors(settings: Settings, library: Library, folder_store: Store) -> Collectors:
-    return Collectors(settings, library, folder_store)
 
 
 def end_connection_of_the_leader(settings: Settings) -> None:

@@ -32,11 +32,6 @@ from tests.service.collecting import (
 NEXT = datetime(2026, 1, 30, 19, 5, tzinfo=UTC)
 
 
-@pytest.fixture
-def collectors(settings: Settings, library: Library, folder_store: Store) -> Collectors:
-    return Collectors(settings, library, folder_store)
-
-
 def test_two_that_poll_one_minute_publish_each_sample_once(
     collectors: Collectors, library: Library, lake: Lake
 ) -> None:

@@ -27,6 +27,9 @@ from tests.service.sending import landed_in
 Row = dict[str, Any]
 """A landed event: its common columns and its payload in one."""
 
+STORED = "Object.keys(localStorage).filter(key => key.startsWith('aethex-player:own:'))"
+"""The keys of queues in a page's storage."""
+
 PATIENCE_SECONDS = 30
 
 
@@ -236,3 +239,18 @@ def pages_elsewhere() -> Iterator[Elsewhere]:
             yield Elsewhere(f"http://127.0.0.1:{port}", f"http://localhost:{port}", pages)
         finally:
             server.shutdown()
+
+
+def queued(page: Page) -> list[Row]:
+    """The events that wait in the page's storage."""
+    texts = page.evaluate(f"{STORED}.map(key => localStorage.getItem(key))")
+    return [event for text in texts for event in json.loads(text)["events"]]
+
+
+def await_empty_queue(page: Page) -> None:
+    eventually(page, lambda: page.evaluate(f"{STORED}.length") == 0, "an empty queue")
+
+
+def copies(rows: list[Row]) -> int:
+    """How many rows landed more than once."""
+    return len(rows) - len({row["event_id"] for row in rows})

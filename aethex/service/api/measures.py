@@ -6,7 +6,6 @@ What does not: computing anything.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from aethex.lake.analytics import (
     ViewersChart,
 )
 from aethex.lake.players import StreamPlayers
+from aethex.service.api.players import PlayersOut, players_out
 from aethex.service.api.schemas import UtcTime
 from aethex.service.marts import OpenBuild
 
@@ -109,42 +109,6 @@ class _StreamFacts(BaseModel):
     is_final: bool = Field(description="Whether the end is known.")
     viewer_source: str | None = Field(
         description="`snapshot`: counted by polls; null: not measured."
-    )
-
-
-class PlayerMeasuresOut(BaseModel):
-    """Sessions in numbers. null: no player was measured."""
-
-    sessions: int | None = Field(description="Sessions that began.", examples=[1730])
-    views: int | None = Field(description="Views.", examples=[1556])
-    unique_viewers: int | None = Field(description="Different viewers, exactly.", examples=[1484])
-    watched_seconds: float | None = Field(
-        description="Time that was watched.", examples=[573779.484]
-    )
-    present_seconds: float | None = Field(
-        description="Time that players were there while it was live.", examples=[697530.915]
-    )
-    peak_concurrent: int | None = Field(description="Most players at once.", examples=[412])
-    average_concurrent: float | None = Field(
-        description="present_seconds / live seconds.", examples=[193.8]
-    )
-
-
-class PlayersOut(BaseModel):
-    """A stream's audience as its players, chat and follows told it."""
-
-    filtered: PlayerMeasuresOut = Field(description="Without marked sessions: what is shown.")
-    raw: PlayerMeasuresOut = Field(description="With known crawlers, the owner's own and bots.")
-    peak_concurrent_at: UtcTime | None = Field(
-        description="When the filtered peak began.", examples=["2026-01-30T20:14:05.120Z"]
-    )
-    chat_messages: int | None = Field(
-        description="Chat messages; null: chat is not sent as events.", examples=[2617]
-    )
-    chatters: int | None = Field(description="Different people who wrote.", examples=[533])
-    new_followers: int = Field(
-        description="Who followed up to ten minutes after the end, and did not take it back.",
-        examples=[130],
     )
 
 
@@ -336,7 +300,7 @@ def stream_out(
         is_final=stream.is_final,
         viewer_source=stream.viewer_source,
         segments=[_segment_out(segment) for segment in segments],
-        players=_players_out(players) if players else None,
+        players=players_out(players) if players else None,
         **measures(stream.audience),
         **from_build(opened),
     )
@@ -388,17 +352,6 @@ def chart_out(chart: ViewersChart, opened: OpenBuild) -> ViewersChartOut:
             coverage_ratio=summary.coverage_ratio,
         ),
         **from_build(opened),
-    )
-
-
-def _players_out(players: StreamPlayers) -> PlayersOut:
-    return PlayersOut(
-        filtered=PlayerMeasuresOut(**asdict(players.filtered)),
-        raw=PlayerMeasuresOut(**asdict(players.raw)),
-        peak_concurrent_at=players.peak_concurrent_at,
-        chat_messages=players.chat_messages,
-        chatters=players.chatters,
-        new_followers=players.new_followers,
     )
 
 
