@@ -16,11 +16,16 @@ def counted(stream: StreamSummary) -> None:
 
 
 def told_by_players(players: StreamPlayers) -> None:
-    """What only players and the chat can tell: who watched, for how long, and wrote."""
-    parts.panel_title(
-        "Who watched", "as players told it; known crawlers, your own sessions and bots are left out"
-    )
-    parts.tiles(_player_tiles(players), "What players told")
+    """What only players, chat and follows can tell; what none of them told is left out."""
+    if players.filtered.sessions is not None:
+        parts.panel_title(
+            "Who watched",
+            "as players told it; known crawlers, your own sessions and bots are left out",
+        )
+    else:
+        parts.panel_title("Chat and follows")
+    measured = [t for t in _player_tiles(players) if t.value != wording.NOT_MEASURED]
+    parts.tiles(measured, "What players told")
 
 
 def _count_tiles(stream: StreamSummary) -> list[parts.Tile]:

@@ -248,6 +248,18 @@ def test_who_watched_is_shown_where_nobody_counted_viewers(
     assert "not measured" not in text(app)
 
 
+def test_what_no_player_told_is_left_out(settings: Settings, open_page: OpenPage) -> None:
+    chat_alone = MadeStream(
+        "Chat", [(at(n), 10, 0) for n in range(30)], chatters=[("usr_1", at(3)), ("usr_2", at(7))]
+    )
+    made = make_world(settings, {("racer", "The Racer"): [chat_alone]})
+    app = open_page(settings, stream=made.stream_ids["Chat"])
+    assert "Chat and follows" in text(app)
+    assert tiles(app)["People in chat"] == ("2", "2 messages")
+    assert tiles(app)["New followers"] == ("0", "")
+    assert not {"Views", "Unique viewers", "Watched", "Most players at once"} & set(tiles(app))
+
+
 def test_a_live_stream_says_since_when_and_that_its_numbers_are_so_far(
     settings: Settings, open_page: OpenPage
 ) -> None:

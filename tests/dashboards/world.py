@@ -74,7 +74,7 @@ def make_world(settings: Settings, channels: dict[tuple[str, str], Sequence[Made
             for made in streams:
                 if made.counts:
                     land(lake, _landed(channel_ids[username], stream_ids[made.title], made.counts))
-                if made.sessions:
+                if made.sessions or made.chatters:
                     land(lake, _told(channel_ids[username], stream_ids[made.title], made))
         build_id = build(lake, library).id
     return World(settings, channel_ids, stream_ids, build_id)
