@@ -16,6 +16,8 @@ from tests.service.watching import (
     act,
     eventually,
     landed_with,
+    hear,
+    heard,
     sessions,
     show,
     show_vod,
@@ -66,16 +68,20 @@ def test_a_watch_lands_as_it_happened(
     else:
         vod_id = player_site.new_vod()
         show_vod(page, player_site, vod_id)
-    begun = act(page, "v.play()", before=True)
+    hear(page, "play", "pause", "ratechange")
+    act(page, "v.play()")
     until(page, "v.currentTime > 0.6")
-    paused = act(page, "v.pause()")
-    resumed = act(page, "v.play()", before=True)
+    act(page, "v.pause()")
+    until(page, "heard.length === 2")
+    act(page, "v.play()")
     until(page, "v.currentTime > 1.2")
     left = act(page, "v.currentTime = 12", before=True)
     until(page, "!v.seeking && v.currentTime > 12.5")
-    faster = act(page, "v.playbackRate = 2", before=True)
+    act(page, "v.playbackRate = 2")
     until(page, "v.currentTime > 13.7")
-    ended = act(page, "v.pause()")
+    act(page, "v.pause()")
+    until(page, "heard.length === 5")
+    begun, paused, resumed, faster, ended = heard(page)
     page.goto("about:blank")
     rows = landed_with(page, player_site, vod_id, "hide")
 
@@ -136,11 +142,14 @@ def test_timers_once_a_minute_cost_nothing_but_beats(page: Page, player_site: Pl
     vod_id = player_site.new_vod()
     page.clock.install()
     show_vod(page, player_site, vod_id)
-    begun = act(page, "v.play()", before=True)
+    hear(page, "play", "pause")
+    act(page, "v.play()")
     for second in (0.3, 0.6, 0.9):
         until(page, f"v.currentTime > {second}")
         page.clock.fast_forward(60_000)
-    ended = act(page, "v.pause()")
+    act(page, "v.pause()")
+    until(page, "heard.length === 2")
+    begun, ended = heard(page)
     page.clock.fast_forward(1_000)
     rows = landed_with(page, player_site, vod_id, "pause")
     assert types_of(rows) == ["start", "beat", "beat", "beat", "pause"]

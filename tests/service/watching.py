@@ -112,6 +112,24 @@ def act(page: Page, action: str, *, before: bool = False) -> tuple[float, float]
     return now, position
 
 
+def hear(page: Page, *events: str) -> None:
+    """Have the page note its clock and the playhead whenever the first video tells one of these.
+
+    A busy browser tells some time after it was asked to do something, and plays on meanwhile.
+    """
+    page.evaluate(
+        "events => { const v = document.querySelector('video'); window.heard = []; const note ="
+        " () => heard.push([performance.now() / 1000, v.currentTime]);"
+        " for (const name of events) v.addEventListener(name, note); }",
+        list(events),
+    )
+
+
+def heard(page: Page) -> list[tuple[float, float]]:
+    """The page's clock in seconds and the playhead at each, in order."""
+    return [(now, position) for now, position in page.evaluate("heard")]
+
+
 def until(page: Page, condition: str) -> None:
     """Until it holds, with the first video as `v`. (Our pages forbid what playwright's own wait
     needs.)"""
