@@ -92,8 +92,9 @@ def fast_base() -> Path:
 
 def _state_of_migrations() -> str:
     folder = Path(aethex.library.migrations.__file__).parent
+    models = Path(aethex.library.models.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.rglob("*.py"), Path(aethex.library.models.__file__)]):
+    for path in sorted([*folder.rglob("*.py"), *models.glob("*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

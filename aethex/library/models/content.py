@@ -1,77 +1,30 @@
-"""The library's tables.
-
-What belongs here: columns, constraints and the indexes that the queries of the other modules need.
-What does not: queries. There are no `relationship()`s: each query says what it loads, and an object
-stays usable after its session has ended.
-
-A row that holds keys of stored objects is never deleted by a cascade from above it (channel,
-stream): the objects have to go first.
-"""
+"""Tables of what is shown: channels, their streams, and VODs with their segments."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
-from uuid import UUID
+from typing import Literal, get_args
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
-    MetaData,
     Text,
     UniqueConstraint,
-    Uuid,
-    func,
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from aethex.library.columns import At, Bytes, CreatedAt, Id, Milliseconds, String
+from aethex.library.models.base import SHA256_PATTERN, USERNAME_PATTERN, Base, one_of
 
 StreamStatus = Literal["scheduled", "live", "ended"]
 VodStatus = Literal["processing", "ready", "failed"]
 
-USERNAME_PATTERN = "^[a-z0-9][a-z0-9_-]{1,39}$"
-PROVIDER_PATTERN = "^[a-z0-9_]{1,40}$"
 _LISTED = "status = 'ready' and is_public and deleted_at is null"
-_SHA256 = "^[0-9a-f]{64}$"
-
-
-class Base(DeclarativeBase):
-    """Names of constraints follow one pattern, so that migrations can name them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        }
-    )
-
-
-def _one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} in ({listed})", name=f"{column}_known")
-
-
-class User(Base):
-    """A person with an account."""
-
-    __tablename__ = "users"
-    __table_args__ = (CheckConstraint(f"username ~ '{USERNAME_PATTERN}'", name="username_form"),)
-
-    id: Mapped[Id]
-    username: Mapped[String] = mapped_column(unique=True)
-    display_name: Mapped[String]
-    created_at: Mapped[CreatedAt]
 
 
 class Channel(Base):
@@ -87,39 +40,6 @@ class Channel(Base):
     username: Mapped[String] = mapped_column(unique=True)
     title: Mapped[String]
     description: Mapped[String] = mapped_column(server_default="")
-    created_at: Mapped[CreatedAt]
-
-
-class Follow(Base):
-    """A user follows a channel, since `created_at`."""
-
-    __tablename__ = "follows"
-    __table_args__ = (Index(None, "channel_id", "created_at"),)
-
-    user_id: Mapped[str] = mapped_column(
-        Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    channel_id: Mapped[str] = mapped_column(
-        Text, ForeignKey("channels.id", ondelete="CASCADE"), primary_key=True
-    )
-    created_at: Mapped[CreatedAt]
-
-
-class ChannelInput(Base):
-    """Which live input, path or stream key of a provider is whose."""
-
-    __tablename__ = "channel_inputs"
-    __table_args__ = (
-        UniqueConstraint("provider", "external_id"),
-        CheckConstraint(f"provider ~ '{PROVIDER_PATTERN}'", name="provider_form"),
-    )
-
-    id: Mapped[Id]
-    provider: Mapped[String]
-    external_id: Mapped[String]
-    channel_id: Mapped[str] = mapped_column(
-        Text, ForeignKey("channels.id", ondelete="RESTRICT"), index=True
-    )
     created_at: Mapped[CreatedAt]
 
 
@@ -139,7 +59,7 @@ class Stream(Base):
 
     __tablename__ = "streams"
     __table_args__ = (
-        _one_of("status", get_args(StreamStatus)),
+        one_of("status", get_args(StreamStatus)),
         CheckConstraint("ended_at >= started_at", name="ends_after_start"),
         CheckConstraint("ended_at is null or started_at is not null", name="end_has_start"),
         CheckConstraint(
@@ -199,7 +119,7 @@ class Vod(Base):
 
     __tablename__ = "vods"
     __table_args__ = (
-        _one_of("status", get_args(VodStatus)),
+        one_of("status", get_args(VodStatus)),
         CheckConstraint("duration_ms >= 0", name="duration_counts"),
         CheckConstraint("size_bytes >= 0", name="size_counts"),
         CheckConstraint("mp4_bytes >= 0", name="mp4_counts"),
@@ -263,7 +183,7 @@ class VodRun(Base):
     __table_args__ = (
         CheckConstraint("position >= 0", name="position_counts"),
         CheckConstraint("init_bytes > 0", name="init_has_bytes"),
-        CheckConstraint(f"init_sha256 ~ '{_SHA256}'", name="init_sha256_form"),
+        CheckConstraint(f"init_sha256 ~ '{SHA256_PATTERN}'", name="init_sha256_form"),
         UniqueConstraint("vod_id", "position"),
     )
 
@@ -290,7 +210,7 @@ class VodSegment(Base):
         CheckConstraint("start_ms >= 0", name="start_counts"),
         CheckConstraint("duration_ms >= 0", name="duration_counts"),
         CheckConstraint("bytes > 0", name="has_bytes"),
-        CheckConstraint(f"sha256 ~ '{_SHA256}'", name="sha256_form"),
+        CheckConstraint(f"sha256 ~ '{SHA256_PATTERN}'", name="sha256_form"),
     )
 
     run_id: Mapped[str] = mapped_column(
@@ -303,78 +223,3 @@ class VodSegment(Base):
     duration_ms: Mapped[Milliseconds]
     bytes: Mapped[Bytes]
     sha256: Mapped[String]
-
-
-class Like(Base):
-    """A user likes a VOD, since `created_at`."""
-
-    __tablename__ = "likes"
-    __table_args__ = (Index(None, "vod_id", "created_at"),)
-
-    user_id: Mapped[str] = mapped_column(
-        Text, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    vod_id: Mapped[str] = mapped_column(
-        Text, ForeignKey("vods.id", ondelete="CASCADE"), primary_key=True
-    )
-    created_at: Mapped[CreatedAt]
-
-
-class OutboxEvent(Base):
-    """Something that people did here and that the lake has to learn of, until it has landed.
-
-    Written in the transaction of what it tells. No foreign keys: the event outlives its rows.
-    """
-
-    __tablename__ = "outbox"
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    event_id: Mapped[UUID] = mapped_column(Uuid, server_default=func.gen_random_uuid())
-    kind: Mapped[String]
-    channel_id: Mapped[String]
-    stream_id: Mapped[String | None]
-    vod_id: Mapped[String | None]
-    viewer_id: Mapped[String]
-    occurred_at: Mapped[CreatedAt]
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
-
-
-class ServerToken(Base):
-    """What lets a backend send events, for one channel or (None) for the whole platform.
-
-    Only digests (SHA-256) of its secrets are stored; they are random, so a plain digest does.
-    """
-
-    __tablename__ = "server_tokens"
-    __table_args__ = (
-        CheckConstraint(f"digest ~ '{_SHA256}'", name="digest_form"),
-        CheckConstraint(f"previous_digest ~ '{_SHA256}'", name="previous_digest_form"),
-        CheckConstraint(
-            "(previous_digest is null) = (previous_until is null)", name="previous_has_end"
-        ),
-    )
-
-    id: Mapped[Id]
-    name: Mapped[String]
-    channel_id: Mapped[str | None] = mapped_column(
-        Text, ForeignKey("channels.id", ondelete="CASCADE"), index=True
-    )
-    digest: Mapped[String]
-    previous_digest: Mapped[String | None]
-    """The secret before the last rotation, which is still good until `previous_until`."""
-    previous_until: Mapped[At | None]
-    created_at: Mapped[CreatedAt]
-    rotated_at: Mapped[At | None]
-    revoked_at: Mapped[At | None]
-
-
-class Forgetting(Base):
-    """That a viewer was forgotten, and how much of it there was. The id itself is not kept."""
-
-    __tablename__ = "forgettings"
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    forgotten_at: Mapped[CreatedAt]
-    finished_at: Mapped[At | None]
-    """None: it was interrupted, and has to be run again."""
-    counts: Mapped[dict[str, Any]] = mapped_column(JSONB)

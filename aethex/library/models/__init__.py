@@ -1,0 +1,46 @@
+"""The library's tables, one module a concern.
+
+What belongs here: columns, constraints and the indexes that the queries of the other modules need.
+What does not: queries. There are no `relationship()`s: each query says what it loads, and an object
+stays usable after its session has ended.
+
+A row that holds keys of stored objects is never deleted by a cascade from above it (channel,
+stream): the objects have to go first.
+"""
+
+from aethex.library.models.base import PROVIDER_PATTERN, USERNAME_PATTERN, Base
+from aethex.library.models.content import (
+    Category,
+    Channel,
+    Stream,
+    StreamSegment,
+    StreamStatus,
+    Vod,
+    VodRun,
+    VodSegment,
+    VodStatus,
+)
+from aethex.library.models.intake import ChannelInput, OutboxEvent, ServerToken
+from aethex.library.models.people import Follow, Forgetting, Like, User
+
+__all__ = [
+    "PROVIDER_PATTERN",
+    "USERNAME_PATTERN",
+    "Base",
+    "Category",
+    "Channel",
+    "ChannelInput",
+    "Follow",
+    "Forgetting",
+    "Like",
+    "OutboxEvent",
+    "ServerToken",
+    "Stream",
+    "StreamSegment",
+    "StreamStatus",
+    "User",
+    "Vod",
+    "VodRun",
+    "VodSegment",
+    "VodStatus",
+]
