@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from aethex.commands import (
+    bucket,
     forgetting,
     importing,
     pipeline,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(importing.app, name="import")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
+app.add_typer(bucket.app, name="bucket")
 platform.add_commands(app)
 simulating.add_commands(app)
 forgetting.add_commands(app)
