@@ -21,6 +21,7 @@ from aethex.commands import (
     settings,
     simulating,
     tokens,
+    vods,
 )
 from aethex.commands.failures import one_line
 from aethex.commands.terminal import errors
@@ -37,6 +38,7 @@ app.add_typer(importing.app, name="import")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
 app.add_typer(bucket.app, name="bucket")
+app.add_typer(vods.app, name="vods")
 platform.add_commands(app)
 simulating.add_commands(app)
 forgetting.add_commands(app)

@@ -121,6 +121,30 @@ class Settings(BaseSettings):
         description="Time limit of each child process that opens outside media, in seconds.",
     )
 
+    recording_enabled: bool = Field(
+        default=True,
+        description="Whether streams are recorded, unless their channel's settings say otherwise. "
+        "So are the next four.",
+    )
+    recording_min_seconds: int = Field(
+        default=60,
+        ge=0,
+        description="A shorter recording is a test: it is not shown, and deleted a day later.",
+    )
+    recording_delete_after_days: int = Field(
+        default=365,
+        ge=0,
+        description="How long VODs stay after their stream, in days; then they are hidden, and "
+        "deleted 30 days later. 0: for ever.",
+    )
+    recording_user_delete: bool = Field(
+        default=True, description="Whether creators may delete their VODs."
+    )
+    recording_formats: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=("hls", "mp4"),
+        description="What a VOD is kept as: hls for watching (always), mp4 for download.",
+    )
+
     service_workers: int = Field(
         default=1,
         ge=1,

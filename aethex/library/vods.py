@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, insert, select
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue, NotInLibrary
-from aethex.library.models import Stream, Vod, VodRun, VodSegment
+from aethex.library.models import Stream, Vod, VodDeleteReason, VodRun, VodSegment
 from aethex.library.pages import Page, offset_of
 from aethex.library.values import valid_text
 
@@ -182,19 +182,41 @@ def set_public(s: Session, vod_id: str, is_public: bool) -> Vod:
     return vod
 
 
-def mark_deleted(s: Session, vod_id: str, at: datetime) -> Vod:
+def mark_deleted(s: Session, vod_id: str, at: datetime, reason: VodDeleteReason = "owner") -> Vod:
     """Hide a VOD from everybody since `at`; its objects stay. Repeating it keeps the first time.
 
-    Raises NotInLibrary.
+    `reason`: `owner`, `expired` or `test`. Raises NotInLibrary.
     """
-    vod = _existing(s, vod_id)
-    vod.deleted_at = vod.deleted_at or at
-    s.flush()
+    vod = _locked(s, vod_id)
+    if vod.deleted_at is None:
+        vod.deleted_at, vod.delete_reason = at, reason
+        s.flush()
+    return vod
+
+
+def restore(s: Session, vod_id: str, now: datetime) -> Vod:
+    """Show a deleted VOD again; an expired one stays as long again as a new one.
+
+    Raises NotInLibrary, and InvalidValue when its objects are being deleted already.
+    """
+    vod = _locked(s, vod_id)
+    if vod.purge_started_at is not None:
+        raise InvalidValue(f"VOD {vod_id} can no more be restored: its video is being deleted.")
+    if vod.deleted_at is not None:
+        vod.deleted_at, vod.delete_reason, vod.restored_at = None, None, now
+        s.flush()
     return vod
 
 
 def _existing(s: Session, vod_id: str) -> Vod:
     vod = get(s, vod_id)
+    if vod is None:
+        raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
+    return vod
+
+
+def _locked(s: Session, vod_id: str) -> Vod:
+    vod = s.scalars(select(Vod).where(Vod.id == vod_id).with_for_update()).one_or_none()
     if vod is None:
         raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
     return vod

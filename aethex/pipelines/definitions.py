@@ -17,6 +17,7 @@ from aethex.assets.maintenance import maintenance
 from aethex.assets.mart_tables import build_mart_table
 from aethex.assets.marts import build_marts
 from aethex.assets.sources import SOURCES
+from aethex.assets.vod_cleanup import vod_cleanup
 from aethex.lake.models import load_models
 from aethex.pipelines import partitions
 from aethex.pipelines.jobs import JOBS
@@ -40,6 +41,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *mart_tables,
             build_marts(models),
             maintenance,
+            vod_cleanup,
         ],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -1,8 +1,9 @@
-"""The two jobs of a refresh, and maintenance.
+"""The two jobs of a refresh, maintenance, and the clean-up of VODs.
 
 `publish_job` takes in what has landed and what the library says; `models_job` computes what that
-makes due and publishes a build; `maintenance_job` keeps the lake fast and small. All write to the
-lake, so they carry the tag of the run queue's limit: one of them at a time.
+makes due and publishes a build; `maintenance_job` keeps the lake fast and small. These three write
+to the lake, so they carry the tag of the run queue's limit: one of them at a time.
+`vod_cleanup_job` deletes VODs whose time is over.
 """
 
 from __future__ import annotations
@@ -34,4 +35,11 @@ maintenance_job = dg.define_asset_job(
     "names, clean up landing and quarantine.",
 )
 
-JOBS = [publish_job, models_job, maintenance_job]
+vod_cleanup_job = dg.define_asset_job(
+    "vod_cleanup_job",
+    selection=dg.AssetSelection.assets("vod_cleanup"),
+    description="Hide VODs that are older than their channel keeps them, delete those that were "
+    "hidden long enough.",
+)
+
+JOBS = [publish_job, models_job, maintenance_job, vod_cleanup_job]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from aethex.pipelines.jobs import maintenance_job, publish_job
+from aethex.pipelines.jobs import maintenance_job, publish_job, vod_cleanup_job
 
 _WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
 
@@ -44,4 +44,15 @@ def maintenance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     return _request(context, maintenance_job.name)
 
 
-SCHEDULES = [refresh_schedule, maintenance_schedule]
+@dg.schedule(
+    job=vod_cleanup_job,
+    cron_schedule="41 4 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def vod_cleanup_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Every day at 04:41 UTC: hide expired VODs, delete those that were hidden long enough."""
+    return _request(context, vod_cleanup_job.name)
+
+
+SCHEDULES = [refresh_schedule, maintenance_schedule, vod_cleanup_schedule]

@@ -25,7 +25,7 @@ from aethex.pipelines.schedules import SCHEDULES
 from aethex.pipelines.sensors import SENSORS
 
 SNAPSHOT = Path(__file__).with_name("graph.txt")
-GROUPS = {"landing", "events", "dims", "models", "marts", "maintenance"}
+GROUPS = {"landing", "events", "dims", "models", "marts", "maintenance", "vods"}
 UPDATE = os.environ.get("AETHEX_UPDATE_GRAPH") == "1"  # read before the tests' own environment
 
 

@@ -16,12 +16,14 @@ from aethex.library.models.content import (
     StreamSegment,
     StreamStatus,
     Vod,
+    VodDeleteReason,
     VodRun,
     VodSegment,
     VodStatus,
 )
 from aethex.library.models.intake import ChannelInput, OutboxEvent, ServerToken
 from aethex.library.models.people import Follow, Forgetting, Like, User
+from aethex.library.models.recording import RecordingSettings
 
 __all__ = [
     "PROVIDER_PATTERN",
@@ -34,12 +36,14 @@ __all__ = [
     "Forgetting",
     "Like",
     "OutboxEvent",
+    "RecordingSettings",
     "ServerToken",
     "Stream",
     "StreamSegment",
     "StreamStatus",
     "User",
     "Vod",
+    "VodDeleteReason",
     "VodRun",
     "VodSegment",
     "VodStatus",

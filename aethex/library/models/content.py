@@ -23,6 +23,7 @@ from aethex.library.models.base import SHA256_PATTERN, USERNAME_PATTERN, Base, o
 
 StreamStatus = Literal["scheduled", "live", "ended"]
 VodStatus = Literal["processing", "ready", "failed"]
+VodDeleteReason = Literal["owner", "expired", "test"]
 
 _LISTED = "status = 'ready' and is_public and deleted_at is null"
 
@@ -120,6 +121,10 @@ class Vod(Base):
     __tablename__ = "vods"
     __table_args__ = (
         one_of("status", get_args(VodStatus)),
+        one_of("delete_reason", get_args(VodDeleteReason)),
+        CheckConstraint(
+            "purge_started_at is null or deleted_at is not null", name="purged_is_deleted"
+        ),
         CheckConstraint("duration_ms >= 0", name="duration_counts"),
         CheckConstraint("size_bytes >= 0", name="size_counts"),
         CheckConstraint("mp4_bytes >= 0", name="mp4_counts"),
@@ -142,6 +147,8 @@ class Vod(Base):
             text("id desc"),
             postgresql_where=text(_LISTED),
         ),
+        # What clean-up looks for: few.
+        Index("ix_vods_deleted", "deleted_at", postgresql_where=text("deleted_at is not null")),
         # The front page: the newest of all channels.
         Index(
             "ix_vods_newest",
@@ -173,6 +180,10 @@ class Vod(Base):
     mp4_bytes: Mapped[Bytes | None]
     is_public: Mapped[bool] = mapped_column(server_default=true())
     deleted_at: Mapped[At | None]
+    delete_reason: Mapped[VodDeleteReason | None] = mapped_column(Text)
+    restored_at: Mapped[At | None]
+    purge_started_at: Mapped[At | None]
+    """Since then its objects are being deleted, and it cannot be restored."""
     created_at: Mapped[CreatedAt]
 
 

@@ -1,0 +1,111 @@
+"""Clean-up of VODs: the old ones are hidden, and those that were hidden long enough are deleted.
+
+What belongs here: the order, and the objects. What does not: which VODs are due
+(`library.retention`), and when it runs (the asset `vod_cleanup`).
+
+A VOD is claimed before its first object goes, and its rows go after its last one: killed anywhere,
+the next run deletes the rest, and no row is without its objects that could still be restored. What
+was made from a VOD for somewhere else (clips) has objects of its own and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aethex.library import Library, retention, vods
+from aethex.library.retention import Condemned
+from aethex.settings import Settings
+from aethex.store import Store
+
+_AT_MOST = 500
+"""VODs in one run; the next one goes on."""
+
+Progress = Callable[[str, float], None]
+"""Called with the VOD's title and the share of VODs done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Purged:
+    """A VOD that was deleted, or would be: how many objects, and their bytes."""
+
+    vod_id: str
+    channel_id: str
+    title: str
+    reason: str
+    objects: int
+    size_bytes: int
+
+
+@dataclass
+class CleanedUp:
+    """What a clean-up did, or would do in a dry run."""
+
+    is_dry_run: bool
+    expired: dict[str, str] = field(default_factory=dict[str, str])
+    """Titles of the VODs that were hidden because they are old, by id."""
+    purged: list[Purged] = field(default_factory=list[Purged])
+
+    @property
+    def objects(self) -> int:
+        return sum(one.objects for one in self.purged)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(one.size_bytes for one in self.purged)
+
+
+def clean_up_vods(
+    library: Library,
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    *,
+    is_dry_run: bool = False,
+    progress: Progress | None = None,
+) -> CleanedUp:
+    """Hide what has expired, delete what was hidden long enough; a dry run only says what it would.
+
+    Raises StoreError and DatabaseUnreachable; what was done until then stays done.
+    """
+    done = CleanedUp(is_dry_run)
+    with library.session() as s:
+        for vod in retention.expired(s, now, settings.recording_delete_after_days, _AT_MOST):
+            done.expired[vod.id] = vod.title
+            if not is_dry_run:
+                vods.mark_deleted(s, vod.id, now, "expired")
+        due = retention.due_for_purge(s, now, _AT_MOST)
+    for number, condemned in enumerate(due):
+        if progress is not None:
+            progress(condemned.title, number / len(due))
+        if is_dry_run:
+            done.purged.append(_measured(store, condemned))
+        elif (purged := _purge(library, store, condemned, now)) is not None:
+            done.purged.append(purged)
+    return done
+
+
+def _purge(library: Library, store: Store, condemned: Condemned, now: datetime) -> Purged | None:
+    """Delete one VOD; None when it was restored meanwhile."""
+    with library.session() as s:
+        if not retention.begin_purge(s, condemned.vod_id, now):
+            return None
+    purged = _measured(store, condemned)
+    for folder in condemned.folders:
+        store.delete([info.key for info in store.list(folder)])
+    with library.session() as s:
+        retention.finish_purge(s, condemned.vod_id)
+    return purged
+
+
+def _measured(store: Store, condemned: Condemned) -> Purged:
+    sizes = [info.size_bytes for folder in condemned.folders for info in store.list(folder)]
+    return Purged(
+        vod_id=condemned.vod_id,
+        channel_id=condemned.channel_id,
+        title=condemned.title,
+        reason=condemned.reason,
+        objects=len(sizes),
+        size_bytes=sum(sizes),
+    )
