@@ -34,7 +34,7 @@ def test_settings_that_a_page_names_exist(page: Path) -> None:
 @each_page
 def test_commands_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(
-        r"(?:`|/bin/|^\s+)aethex ((?:[a-z]+ ?){1,2})", page.read_text(), re.MULTILINE
+        r"(?:`|/bin/|^\s+)aethex ((?:[a-z-]+ ?){1,2})", page.read_text(), re.MULTILINE
     )
     root = typer.main.get_command(app)
     for words in named:
