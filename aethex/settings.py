@@ -121,6 +121,12 @@ class Settings(BaseSettings):
         description="Time limit of each child process that opens outside media, in seconds.",
     )
 
+    session_days: float = Field(
+        default=30,
+        gt=0,
+        description="How long somebody stays signed in after the last use, in days.",
+    )
+
     service_workers: int = Field(
         default=1,
         ge=1,
