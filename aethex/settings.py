@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         description="What a VOD is kept as: hls for watching (always), mp4 for download.",
     )
 
+    session_days: float = Field(
+        default=30,
+        gt=0,
+        description="How long somebody stays signed in after the last use, in days.",
+    )
+
     service_workers: int = Field(
         default=1,
         ge=1,

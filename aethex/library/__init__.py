@@ -9,6 +9,7 @@ from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary, Sche
 from aethex.library.ids import new_id
 from aethex.library.migrations import upgrade
 from aethex.library.models import (
+    AuditEntry,
     Category,
     Channel,
     ChannelInput,
@@ -16,11 +17,13 @@ from aethex.library.models import (
     Forgetting,
     Like,
     OutboxEvent,
+    Role,
     ServerToken,
     Stream,
     StreamSegment,
     StreamStatus,
     User,
+    UserSession,
     Vod,
     VodRun,
     VodSegment,
@@ -32,6 +35,7 @@ from aethex.library.snapshot import snapshot_rows
 from aethex.library.vods import NewRun, NewVod, NewVodSegment
 
 __all__ = [
+    "AuditEntry",
     "Category",
     "Channel",
     "ChannelInput",
@@ -48,12 +52,14 @@ __all__ = [
     "NotInLibrary",
     "OutboxEvent",
     "Page",
+    "Role",
     "SchemaMismatch",
     "ServerToken",
     "Stream",
     "StreamSegment",
     "StreamStatus",
     "User",
+    "UserSession",
     "Vod",
     "VodRun",
     "VodSegment",

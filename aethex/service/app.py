@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from aethex.service import api, health, media, metrics, pages, static_files
 from aethex.service.api.events import EventsCors
+from aethex.service.csrf import CsrfProtection
 from aethex.service.headers import HeadAsGet, SecurityHeaders
 from aethex.service.openapi import complete_openapi
 from aethex.service.pages.errors import error_page, wants_page
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router)
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.add_middleware(CsrfProtection, answer=_answer_error)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(HeadAsGet)
     app.add_middleware(EventsCors, origins=settings.cors_origins)
@@ -88,5 +90,5 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     """The one way in which errors leave: a page for people, problem+json for programs."""
     problem = as_problem(error)
     if wants_page(request):
-        return error_page(request, problem)
+        return await anyio.to_thread.run_sync(error_page, request, problem)
     return problem_response(problem, request)

@@ -14,6 +14,7 @@ from starlette.requests import HTTPConnection
 
 from aethex.library import Library
 from aethex.service.collector import Collector
+from aethex.service.csrf_tokens import CsrfTokens
 from aethex.service.ingest.ingest import Ingest
 from aethex.service.ingest.senders import Senders
 from aethex.service.ingest.viewers import ViewerIds
@@ -41,6 +42,7 @@ class Resources:
     collector: Collector
     senders: Senders
     viewers: ViewerIds
+    csrf: CsrfTokens
     tokens: MediaTokens
     static: StaticFiles
 
@@ -51,7 +53,8 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     store = open_store(settings)
     marts = Marts(settings, store)
     metrics = Metrics()
-    viewers = ViewerIds(service_key(settings))
+    key = service_key(settings)
+    viewers = ViewerIds(key)
     try:
         with Library.open(settings) as library:
             yield Resources(
@@ -63,8 +66,9 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 ingest=Ingest(settings, store, library, metrics),
                 outbox=OutboxDrain(library, store, metrics),
                 collector=Collector(settings, library, store, metrics),
-                senders=Senders(library, viewers),
+                senders=Senders(library, viewers, settings),
                 viewers=viewers,
+                csrf=CsrfTokens(key),
                 tokens=MediaTokens.from_settings(settings),
                 static=StaticFiles(),
             )

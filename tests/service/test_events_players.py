@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from aethex.library import Library
+from aethex.library import Library, sessions
 from aethex.service.app import create_app
 from aethex.settings import Settings
 from aethex.store import Store
 from tests.service.conftest import Client, serving
+from tests.service.people import person
 from tests.service.sending import (
     Place,
     add_place,
@@ -141,3 +142,32 @@ def test_pages_of_other_origins_may_not(
 def test_our_own_pages_may(elsewhere: Client, place: Place) -> None:
     answer = as_player(elsewhere, [place.beat()], headers={"Origin": "http://aethex.test"})
     assert statuses(answer) == ["accepted"]
+
+
+def test_the_viewer_is_the_user_who_is_signed_in(
+    client: Client, library: Library, settings: Settings, place: Place, folder_store: Store
+) -> None:
+    ada, gone = person(library, settings, "ada"), person(library, settings, "gone")
+    with library.session() as s:
+        sessions.end(s, gone.secret)
+    viewer = viewer_cookie(client)
+    assert viewer is not None
+    for cookies in (
+        {"aethex_session": ada.secret, "aethex_viewer": viewer},
+        {"aethex_session": gone.secret, "aethex_viewer": viewer},
+        {"aethex_session": ada.id, "aethex_viewer": f"{ada.id}.{viewer.rpartition('.')[2]}"},
+    ):
+        as_player(client, [place.beat()], cookies=cookies)
+    embed = client.request("POST", "/api/viewer?embed=true").json()["viewer"]
+    as_player(client, [place.beat()], cookies={"aethex_session": ada.secret}, viewer=embed)
+    known = [ada.id, viewer.rpartition(".")[0], None, embed.rpartition(".")[0]]
+    assert [row["viewer_id"] for row in landed(folder_store)] == known
+
+
+def test_who_is_signed_in_and_wishes_not_to_be_tracked_is_not(
+    client: Client, library: Library, settings: Settings, place: Place, folder_store: Store
+) -> None:
+    ada = person(library, settings, "ada")
+    cookies = {"aethex_session": ada.secret}
+    as_player(client, [place.beat()], cookies=cookies, headers={"DNT": "1"})
+    assert [row["viewer_id"] for row in landed(folder_store)] == [None]

@@ -8,6 +8,7 @@ A row that holds keys of stored objects is never deleted by a cascade from above
 stream): the objects have to go first.
 """
 
+from aethex.library.models.accounts import Attempt, AuditEntry, Credential, UserSession
 from aethex.library.models.base import PROVIDER_PATTERN, USERNAME_PATTERN, Base
 from aethex.library.models.content import (
     Category,
@@ -22,26 +23,31 @@ from aethex.library.models.content import (
     VodStatus,
 )
 from aethex.library.models.intake import ChannelInput, OutboxEvent, ServerToken
-from aethex.library.models.people import Follow, Forgetting, Like, User
+from aethex.library.models.people import Follow, Forgetting, Like, Role, User
 from aethex.library.models.recording import RecordingSettings
 
 __all__ = [
     "PROVIDER_PATTERN",
     "USERNAME_PATTERN",
+    "Attempt",
+    "AuditEntry",
     "Base",
     "Category",
     "Channel",
     "ChannelInput",
+    "Credential",
     "Follow",
     "Forgetting",
     "Like",
     "OutboxEvent",
     "RecordingSettings",
+    "Role",
     "ServerToken",
     "Stream",
     "StreamSegment",
     "StreamStatus",
     "User",
+    "UserSession",
     "Vod",
     "VodDeleteReason",
     "VodRun",

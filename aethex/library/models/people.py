@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aethex.library.columns import At, CreatedAt, Id, String
-from aethex.library.models.base import USERNAME_PATTERN, Base
+from aethex.library.models.base import USERNAME_PATTERN, Base, one_of
+
+Role = Literal["viewer", "analyst", "admin"]
+"""What a user may beside their own: analysts read all numbers, admins do everything. A creator is
+who owns a channel, and needs no role.
+"""
 
 
 class User(Base):
     """A person with an account."""
 
     __tablename__ = "users"
-    __table_args__ = (CheckConstraint(f"username ~ '{USERNAME_PATTERN}'", name="username_form"),)
+    __table_args__ = (
+        CheckConstraint(f"username ~ '{USERNAME_PATTERN}'", name="username_form"),
+        one_of("role", get_args(Role)),
+    )
 
     id: Mapped[Id]
     username: Mapped[String] = mapped_column(unique=True)
     display_name: Mapped[String]
+    role: Mapped[Role] = mapped_column(Text, server_default="viewer")
     created_at: Mapped[CreatedAt]
 
 

@@ -1,4 +1,5 @@
-"""Who sends a batch: a backend with a server token, or a player with a viewer's signed id.
+"""Who sends a batch: a backend with a server token, or a player of a signed-in user, or one with a
+viewer's signed id.
 
 What belongs here: recognising the sender of a request, and what it may do. What does not: events.
 """
@@ -11,24 +12,33 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 import anyio.to_thread
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from starlette.requests import Request
 
-from aethex.library import Library, ServerToken, tokens
+from aethex.library import Library, ServerToken, sessions, tokens
 from aethex.service.ingest.viewers import COOKIE, ViewerIds
 from aethex.service.problems import Problem
+from aethex.service.session_cookie import session_secret
+from aethex.settings import Settings
 
 TOKEN_SECONDS = 5.0
-"""How long a token is trusted before the library is asked again: a revocation works after that."""
+"""How long a token or a session is trusted before the library is asked again: a revocation works
+after that.
+"""
 
 _TOKENS_AT_MOST = 1_000
+_USERS_AT_MOST = 50_000
 _TOKEN_CHARACTERS = 200
 _AGENT_CHARACTERS = 512
 _UNKNOWN_ADDRESS = "unknown"
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,8 @@ class Sender:
 
     name: `player`, or the token's id.
     is_server: with a server token; channel_id: the one channel that it is for, None: all of them.
-    viewer_id: of a player, None where it has none or wishes not to be tracked.
+    viewer_id: of a player: the signed-in user, else its signed id; None where it has none or wishes
+    not to be tracked.
     crawler: the known crawler that a player's user agent names. address: of a player.
     """
 
@@ -55,32 +66,36 @@ class Sender:
 
 
 class Senders:
-    """Recognises senders; tokens are remembered for a few seconds."""
+    """Recognises senders; tokens and sessions are remembered for a few seconds."""
 
     def __init__(
-        self, library: Library, viewers: ViewerIds, clock: Callable[[], float] = time.monotonic
+        self,
+        library: Library,
+        viewers: ViewerIds,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._library = library
         self._viewers = viewers
+        self._settings = settings
         self._clock = clock
-        self._tokens: OrderedDict[str, tuple[float, ServerToken | None]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._tokens: _Remembered[ServerToken] = _Remembered(_TOKENS_AT_MOST)
+        self._users: _Remembered[str] = _Remembered(_USERS_AT_MOST)
 
     async def of(self, request: Request) -> Sender:
         """The request's sender. Raises Problem (401) for a token that is none, or no longer one."""
         authorization = request.headers.get("authorization")
         if authorization is None:
-            return self._player(request)
+            return await self._player(request)
         token = await self._token(authorization)
         return Sender(token.id, True, token.channel_id, None, None, "")
 
-    def _player(self, request: Request) -> Sender:
-        signed = request.query_params.get("viewer") or request.cookies.get(COOKIE)
+    async def _player(self, request: Request) -> Sender:
         return Sender(
             name="player",
             is_server=False,
             channel_id=None,
-            viewer_id=None if wants_no_tracking(request) else self._viewers.read(signed),
+            viewer_id=None if wants_no_tracking(request) else await self._viewer(request),
             crawler=crawler_of(request.headers.get("user-agent", "")),
             address=request.client.host if request.client else _UNKNOWN_ADDRESS,
         )
@@ -89,8 +104,8 @@ class Senders:
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer" or len(text) > _TOKEN_CHARACTERS:
             raise _unauthorized("Authorization takes a server token: `Bearer aethex_…`.")
-        at, token = self._tokens.get(text, (float("-inf"), None))
-        if self._clock() - at >= TOKEN_SECONDS:
+        is_known, token = self._tokens.get(text, self._clock() - TOKEN_SECONDS)
+        if not is_known:
             token = await anyio.to_thread.run_sync(self._look_up, text)
         if token is None:
             raise _unauthorized(
@@ -103,12 +118,56 @@ class Senders:
         at = self._clock()
         with self._library.session() as session:
             token = tokens.recognise(session, text, datetime.now(UTC))
-        with self._lock:
-            self._tokens[text] = (at, token)
-            self._tokens.move_to_end(text)
-            while len(self._tokens) > _TOKENS_AT_MOST:
-                self._tokens.popitem(last=False)
+        self._tokens.keep(text, at, token)
         return token
+
+    async def _viewer(self, request: Request) -> str | None:
+        """An embed's own id, which is kept apart from all other sites; else the signed-in user;
+        else the id in the cookie. Nobody can name a user: only the session says who it is.
+        """
+        if signed := request.query_params.get("viewer"):
+            return self._viewers.read(signed)
+        secret = session_secret(request, self._settings)
+        user_id = await self._user(secret) if secret is not None else None
+        return user_id or self._viewers.read(request.cookies.get(COOKIE))
+
+    async def _user(self, secret: str) -> str | None:
+        is_known, user_id = self._users.get(secret, self._clock() - TOKEN_SECONDS)
+        if not is_known:
+            user_id = await anyio.to_thread.run_sync(self._look_up_user, secret)
+        return user_id
+
+    def _look_up_user(self, secret: str) -> str | None:
+        at, keep = self._clock(), timedelta(days=self._settings.session_days)
+        with self._library.session() as session:
+            user = sessions.user_of(session, secret, datetime.now(UTC), keep)
+        self._users.keep(secret, at, user.id if user else None)
+        return user.id if user else None
+
+
+class _Remembered(Generic[T]):
+    """What texts stood for, and since when that is known; the oldest go first."""
+
+    def __init__(self, at_most: int) -> None:
+        self._at_most = at_most
+        self._known: OrderedDict[str, tuple[float, T | None]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, text: str, since: float) -> tuple[bool, T | None]:
+        """Whether it became known after `since`, and what it stands for (None: nothing)."""
+        at, value = self._known.get(text, (float("-inf"), None))
+        return at > since, value
+
+    def keep(self, text: str, at: float, value: T | None) -> None:
+        """Remember what the text stood for at that time."""
+        with self._lock:
+            self._known[text] = (at, value)
+            self._known.move_to_end(text)
+            while len(self._known) > self._at_most:
+                self._known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def wants_no_tracking(request: Request) -> bool:

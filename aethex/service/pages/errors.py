@@ -6,14 +6,21 @@ turning exceptions into Problems (`problems.py`).
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
+from aethex.service.identity import NOBODY, visitor_of
 from aethex.service.pages.templating import draw
 from aethex.service.problems import Problem
 
+_log = logging.getLogger(__name__)
+
 _MACHINE_PATHS = ("/api/", "/media/", "/static/", "/healthz", "/readyz", "/openapi.json")
 _WORDS = {
+    401: ("Sign in to see this", "It belongs to somebody who is signed in."),
+    403: ("That was not done", "Go back, load the page again, and repeat it."),
     404: (
         "Nothing is here",
         "The address may be misspelt, or what was here was deleted or made private.",
@@ -36,7 +43,8 @@ def wants_page(request: Request) -> bool:
 
 
 def error_page(request: Request, problem: Problem) -> HTMLResponse:
-    """The error as a page, with its status and headers."""
+    """The error as a page, with its status and headers. May ask the library who the visitor is."""
+    _settle_visitor(request, problem)
     heading, advice = _WORDS.get(
         problem.status, (problem.title, "Go back, or begin at the home page.")
     )
@@ -54,3 +62,16 @@ def error_page(request: Request, problem: Problem) -> HTMLResponse:
     )
     answer.headers.update(problem.headers)
     return answer
+
+
+def _settle_visitor(request: Request, problem: Problem) -> None:
+    """An error page is drawn also where the library cannot say who asks."""
+    if hasattr(request.state, "visitor"):
+        return
+    try:
+        if problem.status < 500:
+            visitor_of(request)
+            return
+    except Exception:
+        _log.warning("Who asks is not known on this error page", exc_info=True)
+    request.state.visitor = NOBODY

@@ -12,14 +12,18 @@ from typing import Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from aethex.service.addresses import dashboards_url
+from aethex.service.csrf import FIELD, csrf_token
 from aethex.service.headers import PAGE_POLICY
+from aethex.service.identity import visitor_of
 from aethex.service.pages.wording import page_numbers
 from aethex.service.resources import resources_of
 
 TEMPLATES_DIR = Path(__file__).parent.parent / "templates"
+_FIELD = Markup(f'<input type="hidden" name="{FIELD}" value="{{}}">')
 
 
 @lru_cache
@@ -39,8 +43,13 @@ def _environment() -> Environment:
 def draw(
     request: Request, name: str, *, status: int = 200, policy: str = PAGE_POLICY, **values: Any
 ) -> HTMLResponse:
-    """The template `name` as an answer. Caches ask before they use it: its addresses run out."""
+    """The template `name` as an answer, which may ask the library who the visitor is.
+
+    Caches ask before they use it: its addresses run out. What a signed-in visitor sees is kept
+    nowhere. Every template has `user` (None: nobody is signed in), and `csrf_field` for its forms.
+    """
     resources = resources_of(request)
+    user, token = visitor_of(request).user, csrf_token(request)
     html = (
         _environment()
         .get_template(name)
@@ -50,6 +59,9 @@ def draw(
             dashboards_url=dashboards_url(resources.settings),
             public_url=resources.settings.effective_public_url,
             here=values.pop("here", ""),
+            user=user,
+            csrf_token=token,
+            csrf_field=_FIELD.format(token) if token else "",
             **values,
         )
     )
@@ -58,6 +70,7 @@ def draw(
         status_code=status,
         headers={
             "Content-Security-Policy": policy,
-            "Cache-Control": "no-cache" if status < 400 else "no-store",
+            "Cache-Control": "no-store" if user or status >= 400 else "no-cache",
+            "Vary": "Cookie",
         },
     )

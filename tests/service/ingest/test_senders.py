@@ -15,6 +15,7 @@ from aethex.service.ingest import senders as module
 from aethex.service.ingest.senders import TOKEN_SECONDS, Sender, Senders, crawler_of
 from aethex.service.ingest.viewers import ViewerIds
 from aethex.service.problems import Problem
+from aethex.settings import Settings
 
 _MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
 _WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"
@@ -108,6 +109,8 @@ def test_only_the_beginning_of_a_user_agent_is_looked_at_and_kept() -> None:
 
 # --- tokens ---------------------------------------------------------------------------------------
 
+SETTINGS = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
+
 
 class Asked:
     """Senders on a clock of the test's, and how often they asked the library."""
@@ -115,7 +118,7 @@ class Asked:
     def __init__(self, library: Library) -> None:
         self.now = 1000.0
         self.times = 0
-        self.senders = Senders(library, ViewerIds(b"key"), clock=lambda: self.now)
+        self.senders = Senders(library, ViewerIds(b"key"), SETTINGS, clock=lambda: self.now)
         look_up = self.senders._look_up
 
         def counted(text: str) -> Any:
@@ -176,10 +179,8 @@ def test_the_library_is_asked_for_a_token_every_few_seconds(asked: Asked, librar
     assert asked.times == 2  # that it is none is remembered, too
 
 
-def test_only_the_latest_tokens_are_remembered(
-    asked: Asked, library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_TOKENS_AT_MOST", 3)
+def test_only_the_latest_tokens_are_remembered(asked: Asked, library: Library) -> None:
+    asked.senders._tokens = module._Remembered(3)
     with library.session() as s:
         _, text = tokens.create(s, "relay", None)
     for number in range(10):
