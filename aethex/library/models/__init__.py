@@ -21,6 +21,14 @@ from aethex.library.models.content import (
     VodStatus,
 )
 from aethex.library.models.intake import ChannelInput, OutboxEvent, ServerToken
+from aethex.library.models.live import (
+    InputSignal,
+    ProviderRecording,
+    RecordingState,
+    SignalKind,
+    WebhookEvent,
+    WebhookState,
+)
 from aethex.library.models.people import Follow, Forgetting, Like, User
 
 __all__ = [
@@ -32,9 +40,13 @@ __all__ = [
     "ChannelInput",
     "Follow",
     "Forgetting",
+    "InputSignal",
     "Like",
     "OutboxEvent",
+    "ProviderRecording",
+    "RecordingState",
     "ServerToken",
+    "SignalKind",
     "Stream",
     "StreamSegment",
     "StreamStatus",
@@ -43,4 +55,6 @@ __all__ = [
     "VodRun",
     "VodSegment",
     "VodStatus",
+    "WebhookEvent",
+    "WebhookState",
 ]
