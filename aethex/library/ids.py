@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from ulid import ULID
 
-Prefix = Literal["usr", "ch", "cat", "st", "sseg", "vod", "run", "inp", "tok"]
+Prefix = Literal["usr", "ch", "cat", "st", "sseg", "vod", "run", "inp", "tok", "hook", "prec"]
 PREFIXES: tuple[Prefix, ...] = get_args(Prefix)
 
 _ULID_LENGTH = 26

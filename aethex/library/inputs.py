@@ -1,19 +1,43 @@
-"""Queries about channels' inputs: where their live streams come in."""
+"""Queries about channels' inputs: where their live streams come in.
+
+What belongs here: their rows, stream keys, and what each kind of input starts with. What does not:
+what is told of them (`live`), asking their providers (`aethex.providers`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
+from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from aethex.library.errors import InvalidValue
+from aethex.library.errors import InvalidValue, NotInLibrary
 from aethex.library.ids import new_id
 from aethex.library.models import PROVIDER_PATTERN, ChannelInput, Stream
 from aethex.library.values import valid_text
+
+InputProvider = Literal[
+    "cloudflare", "mux", "mediamtx", "srs", "nginx_rtmp", "owncast", "rtmp", "srt", "pull"
+]
+"""`rtmp` and `srt` are pushed to our recorder, `pull` is only pulled by it; the rest tell of their
+streams by webhooks.
+"""
+
+INPUT_PROVIDERS: tuple[InputProvider, ...] = get_args(InputProvider)
+PULL_SCHEMES = ("rtmp", "rtmps", "srt", "http", "https")
+MAX_RECONNECT_SECONDS = 24 * 3600
+
+_RECORDING = ("cloudflare", "mux")
+_RECONNECT_SECONDS = {"owncast": 300}  # it shows its offline picture for as long
+_DEFAULT_RECONNECT_SECONDS = 60
+_KEY_BYTES = 24
 
 
 @dataclass(frozen=True)
@@ -24,6 +48,16 @@ class LiveInput:
     channel_id: str
     provider: str
     external_id: str
+
+
+def new_stream_key() -> str:
+    """A random stream key, 32 characters that need no escaping in a URL. It is shown once."""
+    return secrets.token_urlsafe(_KEY_BYTES)
+
+
+def key_digest(key: str) -> str:
+    """What is stored of a stream key. It is random, so a plain SHA-256 does."""
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -> ChannelInput:
@@ -39,6 +73,8 @@ def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -
         "provider": provider,
         "external_id": external_id,
         "channel_id": channel_id,
+        "is_recorded_by_provider": provider in _RECORDING,
+        "reconnect_seconds": default_reconnect_seconds(provider),
     }
     unique = ["provider", "external_id"]
     s.execute(insert(ChannelInput).values(values).on_conflict_do_nothing(index_elements=unique))
@@ -52,6 +88,140 @@ def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -
             f"Input {external_id} of {provider} belongs to another channel: remove it there first."
         )
     return found
+
+
+def add_input(
+    s: Session,
+    channel_id: str,
+    provider: str,
+    external_id: str | None = None,
+    *,
+    name: str = "",
+    key: str | None = None,
+    pull_url: str | None = None,
+    is_recorded_by_provider: bool | None = None,
+    reconnect_seconds: int | None = None,
+) -> ChannelInput:
+    """A new input of a channel. What is not given is as the provider has it.
+
+    `external_id` may be left out for `rtmp`, `srt` and `pull`, which are known to nobody else: the
+    row's own id stands for it. Of `key` only a digest is stored.
+    Raises InvalidValue for a provider that is not one of INPUT_PROVIDERS, an input that is already
+    somebody's, or a value that cannot be one.
+    """
+    provider = valid_provider(provider)
+    input_id = new_id("inp")
+    if external_id is None and provider not in ("rtmp", "srt", "pull"):
+        raise InvalidValue(f"An input of {provider} needs the id that {provider} knows it by.")
+    if provider == "pull" and pull_url is None:
+        raise InvalidValue("An input that is pulled needs an address: give its URL.")
+    external_id = input_id if external_id is None else valid_text(external_id, "input's id")
+    if by_external_id(s, provider, external_id) is not None:
+        raise InvalidValue(
+            f"Input {external_id} of {provider} is there already: `aethex inputs list` shows whose."
+        )
+    seconds = (
+        default_reconnect_seconds(provider) if reconnect_seconds is None else reconnect_seconds
+    )
+    if not 0 <= seconds <= MAX_RECONNECT_SECONDS:
+        raise InvalidValue(f"A reconnect window of {seconds} s cannot be: give 0 to 86400 seconds.")
+    is_recorded = is_recorded_by_provider
+    made = ChannelInput(
+        id=input_id,
+        provider=provider,
+        external_id=external_id,
+        channel_id=channel_id,
+        name=valid_text(name, "input's name") if name.strip() else "",
+        key_digest=key_digest(key) if key is not None else None,
+        pull_url=valid_pull_url(pull_url) if pull_url is not None else None,
+        is_recorded_by_provider=provider in _RECORDING if is_recorded is None else is_recorded,
+        reconnect_seconds=seconds,
+    )
+    s.add(made)
+    s.flush()
+    return made
+
+
+def valid_provider(text: str) -> InputProvider:
+    """The provider of inputs that has this name. Raises InvalidValue when none has."""
+    for provider in INPUT_PROVIDERS:
+        if provider == text:
+            return provider
+    raise InvalidValue(f"{text!r} is no provider of inputs: give {', '.join(INPUT_PROVIDERS)}.")
+
+
+def valid_pull_url(text: str) -> str:
+    """The address unchanged. Raises InvalidValue when a recorder could not pull from it."""
+    try:
+        parts = urlsplit(text.strip())
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address, parts = False, None
+    if parts is None or parts.scheme not in PULL_SCHEMES or not is_address:
+        raise InvalidValue(
+            f"{text[:80]!r} cannot be pulled: give an address that starts with "
+            f"{', '.join(f'{scheme}://' for scheme in PULL_SCHEMES)} and a host."
+        )
+    return valid_text(text, "address")
+
+
+def default_reconnect_seconds(provider: str) -> int:
+    """How long a reconnect is awaited unless somebody says otherwise."""
+    return _RECONNECT_SECONDS.get(provider, _DEFAULT_RECONNECT_SECONDS)
+
+
+def get(s: Session, input_id: str) -> ChannelInput:
+    """The input of this id. Raises NotInLibrary."""
+    found = s.get(ChannelInput, input_id)
+    if found is None:
+        raise NotInLibrary(f"There is no input {input_id}: `aethex inputs list` shows them.")
+    return found
+
+
+def by_external_id(s: Session, provider: str, external_id: str) -> ChannelInput | None:
+    """The input that this provider knows by that id, if somebody has added it."""
+    return s.scalars(
+        select(ChannelInput).where(
+            ChannelInput.provider == provider, ChannelInput.external_id == external_id
+        )
+    ).one_or_none()
+
+
+def by_stream_key(s: Session, provider: str, key: str) -> ChannelInput | None:
+    """The provider's input that has this stream key. None: the key is nobody's."""
+    return s.scalars(
+        select(ChannelInput).where(
+            ChannelInput.provider == provider, ChannelInput.key_digest == key_digest(key)
+        )
+    ).one_or_none()
+
+
+def set_stream_key(s: Session, input_id: str, key: str) -> ChannelInput:
+    """Give the input another stream key; the old one is good no more. Raises NotInLibrary."""
+    found = get(s, input_id)
+    found.key_digest = key_digest(key)
+    s.flush()
+    return found
+
+
+def list_inputs(s: Session, channel_id: str | None = None) -> Sequence[ChannelInput]:
+    """All inputs, or one channel's, the oldest first."""
+    query = select(ChannelInput).order_by(ChannelInput.id)
+    if channel_id is not None:
+        query = query.where(ChannelInput.channel_id == channel_id)
+    return s.scalars(query).all()
+
+
+def remove(s: Session, input_id: str) -> None:
+    """Remove an input and its signals; its streams stay. Raises NotInLibrary without it, and
+    InvalidValue while a stream of it is live.
+    """
+    get(s, input_id)
+    s.execute(select(ChannelInput.id).where(ChannelInput.id == input_id).with_for_update())
+    live = select(Stream.id).where(Stream.input_id == input_id, Stream.status == "live").limit(1)
+    if (stream_id := s.scalar(live)) is not None:
+        raise InvalidValue(f"Stream {stream_id} is live on input {input_id}: end it first.")
+    s.execute(delete(ChannelInput).where(ChannelInput.id == input_id))
 
 
 def live_inputs(s: Session) -> Sequence[LiveInput]:

@@ -75,6 +75,27 @@ def ensure_stream(s: Session, channel: Channel, title: str) -> Stream:
     return stream
 
 
+def schedule_stream(
+    s: Session, channel: Channel, title: str, scheduled_at: datetime, input_id: str | None = None
+) -> Stream:
+    """A new stream that is planned for that time, on one of the channel's inputs or on any (None).
+
+    It becomes the live one when something connects near that time (`live`). Raises InvalidValue for
+    a title that cannot be one.
+    """
+    stream = Stream(
+        id=new_id("st"),
+        channel_id=channel.id,
+        title=valid_text(title, "stream's title"),
+        status="scheduled",
+        scheduled_at=scheduled_at,
+        input_id=input_id,
+    )
+    s.add(stream)
+    s.flush()
+    return stream
+
+
 def set_stream_bounds(
     s: Session, stream_id: str, first_at: datetime, last_end_at: datetime
 ) -> Stream:

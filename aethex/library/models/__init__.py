@@ -23,6 +23,14 @@ from aethex.library.models.content import (
     VodStatus,
 )
 from aethex.library.models.intake import ChannelInput, OutboxEvent, ServerToken
+from aethex.library.models.live import (
+    InputSignal,
+    ProviderRecording,
+    RecordingState,
+    SignalKind,
+    WebhookEvent,
+    WebhookState,
+)
 from aethex.library.models.people import Follow, Forgetting, Like, Role, User
 from aethex.library.models.recording import RecordingSettings
 
@@ -38,11 +46,15 @@ __all__ = [
     "Credential",
     "Follow",
     "Forgetting",
+    "InputSignal",
     "Like",
     "OutboxEvent",
+    "ProviderRecording",
     "RecordingSettings",
+    "RecordingState",
     "Role",
     "ServerToken",
+    "SignalKind",
     "Stream",
     "StreamSegment",
     "StreamStatus",
@@ -53,4 +65,6 @@ __all__ = [
     "VodRun",
     "VodSegment",
     "VodStatus",
+    "WebhookEvent",
+    "WebhookState",
 ]

@@ -71,6 +71,13 @@ class Stream(Base):
         UniqueConstraint("id", "channel_id"),
         Index(None, "channel_id", "started_at"),
         Index(None, "channel_id", "title"),
+        # Those that an input that connects may turn out to be.
+        Index(
+            "ix_streams_planned",
+            "channel_id",
+            "scheduled_at",
+            postgresql_where=text("status = 'scheduled' and scheduled_at is not null"),
+        ),
         # Those whose viewers are counted every minute.
         Index("ix_streams_live", "id", postgresql_where=text("status = 'live'")),
     )
@@ -86,6 +93,8 @@ class Stream(Base):
     )
     """Where it comes in; None: imported, or not known."""
     status: Mapped[StreamStatus] = mapped_column(Text)
+    scheduled_at: Mapped[At | None]
+    """When it was planned to start; None: nobody said. It stays when the stream has started."""
     started_at: Mapped[At | None]
     ended_at: Mapped[At | None]
     created_at: Mapped[CreatedAt]

@@ -10,10 +10,14 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Identity,
+    Index,
+    Integer,
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,6 +33,22 @@ class ChannelInput(Base):
     __table_args__ = (
         UniqueConstraint("provider", "external_id"),
         CheckConstraint(f"provider ~ '{PROVIDER_PATTERN}'", name="provider_form"),
+        CheckConstraint(f"key_digest ~ '{SHA256_PATTERN}'", name="key_digest_form"),
+        CheckConstraint("reconnect_seconds >= 0", name="reconnect_counts"),
+        # Whose stream key is this?
+        Index(
+            "ix_channel_inputs_key",
+            "provider",
+            "key_digest",
+            unique=True,
+            postgresql_where=text("key_digest is not null"),
+        ),
+        # Which streams are over, asked every second.
+        Index(
+            "ix_channel_inputs_settles_at",
+            "settles_at",
+            postgresql_where=text("settles_at is not null"),
+        ),
     )
 
     id: Mapped[Id]
@@ -37,6 +57,16 @@ class ChannelInput(Base):
     channel_id: Mapped[str] = mapped_column(
         Text, ForeignKey("channels.id", ondelete="RESTRICT"), index=True
     )
+    name: Mapped[String] = mapped_column(server_default="")
+    key_digest: Mapped[String | None]
+    """SHA-256 of its stream key, which is random and shown once. None: it has none of ours."""
+    pull_url: Mapped[String | None]
+    """Where the recorder pulls from. None: it does not."""
+    is_recorded_by_provider: Mapped[bool] = mapped_column(server_default=false())
+    reconnect_seconds: Mapped[int] = mapped_column(Integer, server_default="60")
+    """How long after a disconnect a connect continues the stream."""
+    settles_at: Mapped[At | None]
+    """When its live stream is over unless it connects again. None: no reconnect is awaited."""
     created_at: Mapped[CreatedAt]
 
 
