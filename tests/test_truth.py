@@ -28,7 +28,8 @@ from tests.service.content import add_vod
 from tests.service.measured import build
 from tests.service_process import running_service
 
-VIEWERS = 2_000
+VIEWERS = 500
+FULL_VIEWERS = 2_000
 LENGTH = timedelta(hours=24, minutes=5)
 """Long enough for a session of a day without a pause."""
 
@@ -50,14 +51,18 @@ class Simulated:
             return con.execute(sql, list(values)).fetchall()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="module", params=[VIEWERS, pytest.param(FULL_VIEWERS, marks=pytest.mark.soak)]
+)
 def simulated(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    postgres: PostgresForTests,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Simulated]:
     with postgres.fresh_database() as url:
         settings = own_settings(tmp_path_factory.mktemp("simulated"), url)
         with Library.open(settings) as library, Lake.open(settings) as lake:
-            plan = _stage(settings, library)
+            plan = _stage(settings, library, request.param)
             requests = travel(crowd := gather(plan))
             with running_service(settings) as service, platform_token(library) as token:
                 sent = asyncio.run(send_all(service.url, token, requests, speed=None))
@@ -65,7 +70,7 @@ def simulated(
         yield Simulated(settings, plan, sent, truth_of(crowd, requests))
 
 
-def _stage(settings: Settings, library: Library) -> Plan:
+def _stage(settings: Settings, library: Library, viewers: int) -> Plan:
     """A channel with an owner and two short VODs, and a stream of more than a day."""
     store = open_store(settings)
     for title in ("Day one", "Day two"):
@@ -77,7 +82,7 @@ def _stage(settings: Settings, library: Library) -> Plan:
         library,
         channel="simulated",
         stream="A long one",
-        viewers=VIEWERS,
+        viewers=viewers,
         seed=20261125,
         began_at=datetime.now(UTC).replace(microsecond=0) - LENGTH - TAIL,
         length=LENGTH,

@@ -292,6 +292,7 @@ def test_the_search_says_where(small: Platform) -> None:
 
 
 @pytest.mark.r2
+@pytest.mark.soak
 def test_forgetting_on_r2(r2_settings: Settings) -> None:
     with Lake.open(r2_settings) as lake, Library.open(r2_settings) as library:
         platform = build_platform(lake, library, days=1)

@@ -98,12 +98,14 @@ def test_every_playable_odd_file_plays_to_its_end(
     vods["copied"] = packaged(footage("b-frames.mp4", Recipe(seconds=9)))
     folders = {name: vod.out_dir for name, vod in vods.items()}
     with served(folders) as address:
-        for name, vod in vods.items():
-            page = browser.new_page()
+        pages = {name: browser.new_page() for name in vods}  # they play side by side
+        for name, page in pages.items():
             page.goto(address)
-            page.evaluate(f"address => {{ ({PLAY})(address); }}", f"/{name}/{vod.playlist_name}")
-            result = page.wait_for_function("window.result", timeout=60_000).json_value()
-            page.close()
+            playlist = f"/{name}/{vods[name].playlist_name}"
+            page.evaluate(f"address => {{ ({PLAY})(address); }}", playlist)
+        for name, vod in vods.items():
+            result = pages[name].wait_for_function("window.result", timeout=60_000).json_value()
+            pages[name].close()
             seconds = vod.duration_ms / 1000
             assert result["errors"] == []
             assert result["failure"] is None
