@@ -16,6 +16,8 @@ from aethex.library.models import (
     Follow,
     Forgetting,
     InputSignal,
+    Job,
+    JobState,
     Like,
     OutboxEvent,
     ProviderRecording,
@@ -32,6 +34,7 @@ from aethex.library.models import (
     VodSegment,
     VodStatus,
     WebhookEvent,
+    Worker,
 )
 from aethex.library.pages import Page
 from aethex.library.segments import NewSegment
@@ -47,6 +50,8 @@ __all__ = [
     "Forgetting",
     "InputSignal",
     "InvalidValue",
+    "Job",
+    "JobState",
     "Library",
     "LibraryError",
     "Like",
@@ -72,6 +77,7 @@ __all__ = [
     "VodSegment",
     "VodStatus",
     "WebhookEvent",
+    "Worker",
     "new_id",
     "snapshot_rows",
     "upgrade",

@@ -6,7 +6,9 @@ from typing import Literal, get_args
 
 from ulid import ULID
 
-Prefix = Literal["usr", "ch", "cat", "st", "sseg", "vod", "run", "inp", "tok", "hook", "prec"]
+Prefix = Literal[
+    "usr", "ch", "cat", "st", "sseg", "vod", "run", "inp", "tok", "hook", "prec", "job", "wrk"
+]
 PREFIXES: tuple[Prefix, ...] = get_args(Prefix)
 
 _ULID_LENGTH = 26

@@ -33,8 +33,10 @@ from aethex.library.models.live import (
 )
 from aethex.library.models.people import Follow, Forgetting, Like, Role, User
 from aethex.library.models.recording import RecordingSettings
+from aethex.library.models.work import KIND_PATTERN, Job, JobState, Worker, job_fences
 
 __all__ = [
+    "KIND_PATTERN",
     "PROVIDER_PATTERN",
     "USERNAME_PATTERN",
     "Attempt",
@@ -47,6 +49,8 @@ __all__ = [
     "Follow",
     "Forgetting",
     "InputSignal",
+    "Job",
+    "JobState",
     "Like",
     "OutboxEvent",
     "ProviderRecording",
@@ -67,4 +71,6 @@ __all__ = [
     "VodStatus",
     "WebhookEvent",
     "WebhookState",
+    "Worker",
+    "job_fences",
 ]
