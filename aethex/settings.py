@@ -145,6 +145,12 @@ class Settings(BaseSettings):
         description="What a VOD is kept as: hls for watching (always), mp4 for download.",
     )
 
+    fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Hosts and networks of your own that addresses from outside may lead to, such "
+        "as media.internal or 10.0.5.0/24, separated by commas. Empty: public addresses only.",
+    )
+
     session_days: float = Field(
         default=30,
         gt=0,
