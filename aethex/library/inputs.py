@@ -7,6 +7,7 @@ what is told of them (`live`), asking their providers (`aethex.providers`).
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
 from collections.abc import Sequence
@@ -194,6 +195,11 @@ def by_stream_key(s: Session, provider: str, key: str) -> ChannelInput | None:
             ChannelInput.provider == provider, ChannelInput.key_digest == key_digest(key)
         )
     ).one_or_none()
+
+
+def is_key_of(of: ChannelInput, key: str) -> bool:
+    """Whether that is the input's stream key; compared in constant time. Not where it has none."""
+    return of.key_digest is not None and hmac.compare_digest(key_digest(key), of.key_digest)
 
 
 def set_stream_key(s: Session, input_id: str, key: str) -> ChannelInput:

@@ -1,19 +1,41 @@
-"""Video providers and servers, one file each: what the platform asks them.
+"""Video providers and servers, one file each: what the platform asks them, and what they tell it.
 
-What belongs here: their addresses, answers and errors. What does not: when they are asked (the
-service's collector), and what becomes of an answer.
+What belongs here: their addresses, answers and errors, and how their webhooks are verified and
+read. What does not: when they are asked (the service's collector), and what becomes of an answer or
+a notice.
 
-A provider is a module with a class that has the methods of `base.Provider`; `PROVIDERS` names them.
+A provider is a module with a class that has the methods of `base.Provider` (its viewers can be
+counted), `notices.WebhookSource` (it sends webhooks), or one for each; `PROVIDERS` and `WEBHOOKS`
+name them.
 """
 
 from __future__ import annotations
 
 from aethex.providers.base import Provider, ProviderError
-from aethex.providers.cloudflare_stream import CloudflareStream
+from aethex.providers.cloudflare_stream import CloudflareStream, CloudflareWebhooks
+from aethex.providers.mediamtx import MediaMtxWebhooks
+from aethex.providers.mux import MuxWebhooks
+from aethex.providers.nginx_rtmp import NginxRtmpWebhooks
+from aethex.providers.notices import Notice, Recording, Refused, Sent, Unreadable, WebhookSource
+from aethex.providers.owncast import OwncastWebhooks
+from aethex.providers.srs import SrsWebhooks
 from aethex.settings import Settings
 
 PROVIDERS: dict[str, type[Provider]] = {CloudflareStream.name: CloudflareStream}
-"""All providers by the name that inputs and samples have."""
+"""Those whose viewers can be counted, by the name that inputs and samples have."""
+
+WEBHOOKS: dict[str, type[WebhookSource]] = {
+    source.name: source
+    for source in (
+        CloudflareWebhooks,
+        MuxWebhooks,
+        MediaMtxWebhooks,
+        SrsWebhooks,
+        NginxRtmpWebhooks,
+        OwncastWebhooks,
+    )
+}
+"""Those that send webhooks, by the name that inputs and the webhooks' addresses have."""
 
 
 def configured_providers(settings: Settings) -> dict[str, Provider]:
@@ -22,4 +44,17 @@ def configured_providers(settings: Settings) -> dict[str, Provider]:
     return {name: provider for name, provider in found.items() if provider is not None}
 
 
-__all__ = ["PROVIDERS", "CloudflareStream", "Provider", "ProviderError", "configured_providers"]
+__all__ = [
+    "PROVIDERS",
+    "WEBHOOKS",
+    "CloudflareStream",
+    "Notice",
+    "Provider",
+    "ProviderError",
+    "Recording",
+    "Refused",
+    "Sent",
+    "Unreadable",
+    "WebhookSource",
+    "configured_providers",
+]

@@ -1,18 +1,30 @@
-"""Cloudflare Stream.
+"""Cloudflare Stream: viewers of a live input, and webhooks of videos and live inputs.
 
 `GET https://customer-<CODE>.cloudflarestream.com/<INPUT_ID>/views` answers `{"liveViewers": 113}`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import quote
 
 import httpx
 import msgspec
+from pydantic import SecretStr
 
 from aethex.providers.base import ProviderError
+from aethex.providers.bodies import digest, moment, number, read_json, redact, text, whole
+from aethex.providers.notices import Notice, NoticeKind, Recording, Refused, Sent
+from aethex.providers.verifying import check_shared, check_signature
 from aethex.settings import Settings
+
+_SIGNALS: dict[str, NoticeKind] = {
+    "live_input.connected": "connected",
+    "live_input.disconnected": "disconnected",
+}
+_SECRETS = {"streamkey", "stream_key", "passphrase", "token", "secret", "password"}
 
 
 class _Views(msgspec.Struct):
@@ -59,3 +71,107 @@ class CloudflareStream:
             raise ProviderError(
                 f"Cloudflare Stream's answer for input {external_id} has no viewers: {error}."
             ) from error
+
+
+class CloudflareWebhooks:
+    """An account's webhooks: of videos, which are signed (`Webhook-Signature:
+    time=<unix>,sig1=<hex>`), and notifications of live inputs, which bring the secret along as it
+    is (`cf-webhook-auth`).
+
+    A video's webhook is the video itself and has no type; it comes when processing has ended. Its
+    uid may be a live input's: then the copy asks for that input's videos.
+    """
+
+    name: ClassVar[str] = "cloudflare"
+    secret_settings: ClassVar[tuple[str, ...]] = (
+        "AETHEX_CLOUDFLARE_WEBHOOK_SECRET",
+        "AETHEX_CLOUDFLARE_NOTIFICATION_SECRET",
+    )
+
+    def __init__(
+        self, signing: SecretStr | None, notification: SecretStr | None, tolerance_seconds: float
+    ) -> None:
+        self._signing = signing
+        self._notification = notification
+        self._tolerance_seconds = tolerance_seconds
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """With one secret or both; what the other would sign is refused."""
+        signing = settings.cloudflare_webhook_secret
+        notification = settings.cloudflare_notification_secret
+        if signing is None and notification is None:
+            return None
+        return cls(signing, notification, settings.webhook_tolerance_seconds)
+
+    def verify(self, sent: Sent, now: datetime) -> None:
+        """Raises Refused."""
+        is_notification = "cf-webhook-auth" in sent.headers and (
+            "webhook-signature" not in sent.headers
+        )
+        secret = self._notification if is_notification else self._signing
+        if secret is None:
+            missing = self.secret_settings[1 if is_notification else 0]
+            raise Refused(f"This webhook cannot be verified: set {missing}.")
+        if is_notification:
+            check_shared(sent.headers["cf-webhook-auth"], secret, "as cf-webhook-auth")
+            return
+        header = sent.headers.get("webhook-signature")
+        names = ("time", "sig1")
+        check_signature(header, names, secret, sent.body, now, self._tolerance_seconds)
+
+    @classmethod
+    def fields(cls, sent: Sent) -> dict[str, Any]:
+        """Raises Unreadable."""
+        return read_json(sent.body)
+
+    @classmethod
+    def redacted(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Without keys and tokens, which neither kind is documented to hold."""
+        return redact(fields, _SECRETS)
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> list[Notice]:
+        """One notice a webhook."""
+        key = digest(cls.redacted(fields))
+        event = text(fields, "data", "event_type")
+        if event is not None:
+            kind = _SIGNALS.get(event, "unknown")
+            at_ = moment(fields, "data", "updated_at") or moment(fields, "ts")
+            error = text(fields, "data", "live_input_errored", "error", "message")
+            note = f"{event}: {error}" if error else event
+            return [Notice(kind, key, at_, text(fields, "data", "input_id"), note=note)]
+        uid = text(fields, "uid")
+        if uid is None:
+            return [Notice("unknown", key, note=text(fields, "name") or "")]
+        told_at = moment(fields, "modified") or moment(fields, "created")
+        live_id = text(fields, "liveInput")
+        recording = _recording(uid, fields)
+        return [Notice("recording", key, told_at, live_id, recording=recording, note="video")]
+
+
+def _recording(uid: str, fields: Mapping[str, Any]) -> Recording:
+    state = text(fields, "status", "state")
+    errors = [
+        text(fields, "status", f"{start}Reason{end}")
+        for start in ("error", "err")  # the documentation has both
+        for end in ("Code", "Text")
+    ]
+    details = {
+        "error": ": ".join(error for error in errors if error),
+        "name": text(fields, "meta", "name"),
+        "width": whole(fields, "input", "width"),
+        "height": whole(fields, "input", "height"),
+    }
+    is_ready = state == "ready" and fields.get("readyToStream") is True
+    return Recording(
+        external_id=uid,
+        state="failed" if state == "error" else "ready" if is_ready else "pending",
+        hls_url=text(fields, "playback", "hls"),
+        is_signed=fields.get("requireSignedURLs") is True,
+        is_to_look_up=text(fields, "liveInput") is None,
+        duration_seconds=number(fields, "duration"),
+        size_bytes=whole(fields, "size"),
+        started_at=moment(fields, "created"),
+        details={name: value for name, value in details.items() if value},
+    )

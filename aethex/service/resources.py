@@ -15,6 +15,7 @@ from starlette.requests import HTTPConnection
 from aethex.library import Library
 from aethex.service.collector import Collector
 from aethex.service.csrf_tokens import CsrfTokens
+from aethex.service.inbox import Inbox
 from aethex.service.ingest.ingest import Ingest
 from aethex.service.ingest.senders import Senders
 from aethex.service.ingest.viewers import ViewerIds
@@ -40,6 +41,7 @@ class Resources:
     ingest: Ingest
     outbox: OutboxDrain
     collector: Collector
+    inbox: Inbox
     senders: Senders
     viewers: ViewerIds
     csrf: CsrfTokens
@@ -66,6 +68,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 ingest=Ingest(settings, store, library, metrics),
                 outbox=OutboxDrain(library, store, metrics),
                 collector=Collector(settings, library, store, metrics),
+                inbox=Inbox(library),
                 senders=Senders(library, viewers, settings),
                 viewers=viewers,
                 csrf=CsrfTokens(key),
@@ -83,10 +86,13 @@ def resources_of(connection: HTTPConnection) -> Resources:
 
 @asynccontextmanager
 async def working(resources: Resources) -> AsyncIterator[None]:
-    """What the service does beside answering: flushing events, draining the outbox, collecting."""
+    """What the service does beside answering: flushing events, draining the outbox, collecting,
+    ending streams, applying webhooks.
+    """
     async with (
         resources.ingest.running(),
         resources.outbox.running(),
         resources.collector.running(),
+        resources.inbox.running(),
     ):
         yield

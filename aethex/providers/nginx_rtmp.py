@@ -1,0 +1,74 @@
+"""nginx-rtmp: notifications as forms. A `publish` that is not answered 2xx is not let in.
+
+An input's id is `app/name`. Its stream key stands behind the name, `rtmp://host/app/name?key=…`,
+and comes as the form's field `key`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from aethex.providers.bodies import digest, read_form, redact, text
+from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
+from aethex.providers.verifying import SharedToken
+from aethex.settings import Settings
+
+_SIGNALS: dict[str, NoticeKind] = {"publish": "connected", "publish_done": "disconnected"}
+_KEPT = {"call", "app", "flashver", "addr", "clientid", "name", "type", "recorder", "path"}
+_AT_ONCE_SECONDS = 5.0
+"""Its clients are numbered anew with each start, so the same form is soon something new."""
+
+
+class NginxRtmpWebhooks:
+    """Notifications of nginx-rtmp servers."""
+
+    name: ClassVar[str] = "nginx_rtmp"
+    secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_NGINX_RTMP_WEBHOOK_TOKEN",)
+
+    def __init__(self, shared: SharedToken) -> None:
+        self._shared = shared
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """With the token of its notifications (`AETHEX_NGINX_RTMP_WEBHOOK_TOKEN`)."""
+        token = settings.nginx_rtmp_webhook_token
+        return cls(SharedToken(token, settings.webhook_senders)) if token else None
+
+    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
+        """Raises Refused."""
+        self._shared.verify(sent)
+
+    @classmethod
+    def fields(cls, sent: Sent) -> dict[str, Any]:
+        """Raises Unreadable."""
+        return read_form(sent.body)
+
+    @classmethod
+    def redacted(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Only nginx-rtmp's own fields: whatever stood behind the name comes as a field too."""
+        return redact({name: value for name, value in fields.items() if name in _KEPT}, ())
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> list[Notice]:
+        """One notice a call."""
+        call, app, name = (text(fields, part) for part in ("call", "app", "name"))
+        path = f"{app}/{name}" if app and name else None
+        key = digest(cls.redacted(fields))
+        if call == "record_done" and path and (file := text(fields, "path")):
+            recording = Recording(file, "ready", path=file)
+            return [Notice("recording", key, None, path, recording=recording, note=call)]
+        kind: NoticeKind = _SIGNALS.get(call or "", "unknown") if path else "unknown"
+        return [
+            Notice(
+                kind,
+                key,
+                None,
+                path,
+                _AT_ONCE_SECONDS,
+                note=call or "",
+                is_publish_request=call == "publish",
+                stream_key=text(fields, "key"),
+            )
+        ]

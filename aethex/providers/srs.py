@@ -1,0 +1,79 @@
+"""SRS: HTTP callbacks in JSON. It asks before it lets somebody publish; 200 with `{"code":0}` lets.
+
+An input's id is `app/stream`. Its stream key stands behind the name: `rtmp://host/app/stream?key=…`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, Self
+from urllib.parse import parse_qs
+
+from aethex.providers.bodies import digest, read_json, redact, text
+from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
+from aethex.providers.verifying import SharedToken
+from aethex.settings import Settings
+
+_SIGNALS: dict[str, NoticeKind] = {"on_publish": "connected", "on_unpublish": "disconnected"}
+_SECRETS = {"param", "token", "password", "key"}
+_REPEAT_SECONDS = 3600.0
+"""A client's id is random but short, so it may come again after a while."""
+
+
+class SrsWebhooks:
+    """Callbacks of SRS servers."""
+
+    name: ClassVar[str] = "srs"
+    secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_SRS_WEBHOOK_TOKEN",)
+
+    def __init__(self, shared: SharedToken) -> None:
+        self._shared = shared
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """With the token of its callbacks (`AETHEX_SRS_WEBHOOK_TOKEN`)."""
+        token = settings.srs_webhook_token
+        return cls(SharedToken(token, settings.webhook_senders)) if token else None
+
+    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
+        """Raises Refused."""
+        self._shared.verify(sent)
+
+    @classmethod
+    def fields(cls, sent: Sent) -> dict[str, Any]:
+        """Raises Unreadable."""
+        return read_json(sent.body)
+
+    @classmethod
+    def redacted(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Without what stood behind the stream's name."""
+        return redact(fields, _SECRETS)
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> list[Notice]:
+        """One notice a callback."""
+        action = text(fields, "action") or ""
+        app, stream = text(fields, "app"), text(fields, "stream")
+        path = f"{app}/{stream}" if app and stream else None
+        key = digest(cls.redacted(fields))
+        if action == "on_dvr" and path and text(fields, "file"):
+            file = str(PurePosixPath(text(fields, "cwd") or "/", text(fields, "file") or ""))
+            server = text(fields, "server_id") or "srs"
+            recording = Recording(f"{server}:{file}", "ready", path=file)
+            return [Notice("recording", key, None, path, recording=recording, note=action)]
+        kind: NoticeKind = _SIGNALS.get(action, "unknown") if path else "unknown"
+        given = parse_qs((text(fields, "param") or "").lstrip("?"))
+        return [
+            Notice(
+                kind,
+                key,
+                None,
+                path,
+                _REPEAT_SECONDS,
+                note=action,
+                is_publish_request=kind == "connected",
+                stream_key=given.get("key", [None])[0],
+            )
+        ]

@@ -1,0 +1,300 @@
+"""The inbox: webhooks become signals of inputs and recordings of providers.
+
+What belongs here: keeping what was verified, doing what it says, once or again, and the same in the
+background for what had to wait. What does not: HTTP (`webhooks`), verifying and reading
+(`aethex.providers`), what signals mean (`library.live`).
+
+An event is kept first, in a transaction of its own, and that is when its sender is answered. Doing
+what it says is another transaction: where that fails, the event waits and is tried again. Doing it
+twice is as once, in whatever order, so the whole inbox can be replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio.to_thread
+from sqlalchemy.orm import Session
+
+from aethex.library import Library, WebhookEvent, inbox, inputs, live, provider_recordings
+from aethex.providers import WEBHOOKS, Notice, Recording, Sent, Unreadable, WebhookSource
+from aethex.service.background import in_background
+
+SETTLE_SECONDS = 1.0
+WAITING_SECONDS = 5.0
+"""How often what waits is tried again."""
+
+RETRY_SECONDS = 5.0
+BATCH = 100
+
+_UNSAID = timedelta(seconds=10)
+"""A recording whose length nobody says was finished when it was told of, so it ran before that."""
+
+_STATES = ("pending", "failed", "ready")
+_log = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Now, aware UTC."""
+    return datetime.now(UTC)
+
+
+class KeyRefused(Exception):
+    """A publisher gave a stream key that is not its input's."""
+
+
+def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice]]:
+    """The body without secrets, and what it tells. Never raises: what cannot be read is an unknown
+    event of so many bytes.
+    """
+    try:
+        fields = source.fields(sent)
+    except Unreadable:
+        return {"unreadable_bytes": len(sent.body)}, [Notice("unknown", None, note="not readable")]
+    body = source.redacted(fields)
+    return body, source.read(body)
+
+
+def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
+    """Raises KeyRefused when the provider asks whether a publisher may publish, and it may not: its
+    input has a stream key, and another was given. What nobody has added may: it waits.
+    """
+    try:
+        notices = source.read(source.fields(sent))
+    except Unreadable:
+        return
+    for notice in notices:
+        if not notice.is_publish_request or notice.input_id is None:
+            continue
+        of = inputs.by_external_id(s, source.name, notice.input_id)
+        if of is None or of.key_digest is None:
+            continue
+        if not inputs.is_key_of(of, notice.stream_key or ""):
+            raise KeyRefused(f"The stream key is not that of {notice.input_id}.")
+
+
+def keep(
+    s: Session,
+    source: WebhookSource,
+    body: dict[str, Any],
+    notices: Sequence[Notice],
+    now: datetime,
+    ignored_because: str | None = None,
+) -> list[str]:
+    """Put notices into the inbox; ids of those that are new and wait to be applied."""
+    waiting: list[str] = []
+    for notice in notices:
+        ignored = ignored_because or (notice.note or "not known" if _is_unknown(notice) else None)
+        event = inbox.add(
+            s,
+            inbox.NewEvent(
+                provider=source.name,
+                key=notice.key,
+                kind=notice.label,
+                at=min(notice.at or now, now),  # a source whose clock is ahead cannot know better
+                received_at=now,
+                body=body,
+                external_id=notice.input_id,
+                recording_id=notice.recording.external_id if notice.recording else None,
+                repeat_seconds=notice.repeat_seconds,
+                ignored_because=ignored,
+            ),
+        )
+        if event is not None and event.state == "waiting":
+            waiting.append(event.id)
+    return waiting
+
+
+def apply(library: Library, event_id: str, now: datetime, *, again: bool = False) -> str:
+    """Do what an event says, in one transaction; the state that it has then.
+
+    `again`: also when it was done before. A failure leaves it waiting with a note, for later.
+    Raises only when the database does not take the note either.
+    """
+    try:
+        with library.session() as s:
+            event = inbox.claim(s, event_id)
+            if event.state == "waiting" or again:
+                _apply(s, event, now)
+            return event.state
+    except Exception as error:
+        _log.warning("Webhook %s waits: %s", event_id, type(error).__name__, exc_info=error)
+        with library.session() as s:
+            inbox.note_failure(s, event_id, f"{type(error).__name__}: {error}".splitlines()[0])
+        return "waiting"
+
+
+def apply_waiting(library: Library, now: Callable[[], datetime], limit: int = BATCH) -> int:
+    """Apply what waited for its input, or failed; how many were applied."""
+    with library.session() as s:
+        ids = inbox.due(s, limit)
+    return sum(apply(library, event_id, now()) != "waiting" for event_id in ids)
+
+
+def _is_unknown(notice: Notice) -> bool:
+    return notice.kind == "unknown" or (notice.recording is None and notice.input_id is None)
+
+
+def _apply(s: Session, event: WebhookEvent, now: datetime) -> None:
+    source = WEBHOOKS[event.provider]
+    notice = _notice_of(source, event)
+    event.kind, event.external_id = notice.label, notice.input_id
+    event.recording_id = notice.recording.external_id if notice.recording else None
+    if event.state == "ignored" and event.note.startswith(_REFUSED):
+        return  # a publisher that was not let in was never live
+    if _is_unknown(notice):
+        inbox.finish(event, "ignored", notice.note or "not known", now)
+    elif notice.recording is not None:
+        _apply_recording(s, event, notice.recording.external_id, now)
+    else:
+        _apply_signal(s, event, notice, now)
+
+
+_REFUSED = "refused: "
+
+
+def refused_note(error: KeyRefused) -> str:
+    """The note of an event whose publisher was not let in."""
+    return f"{_REFUSED}{error}"
+
+
+def _notice_of(source: type[WebhookSource], event: WebhookEvent) -> Notice:
+    """What the event says as it is read now; a body tells one thing, or several under keys."""
+    notices = source.read(event.body)
+    same = [one for one in notices if one.key is not None and event.key.startswith(one.key)]
+    return [*same, *notices, Notice("unknown", None, note=event.note)][0]
+
+
+def _apply_signal(s: Session, event: WebhookEvent, notice: Notice, now: datetime) -> None:
+    of = inputs.by_external_id(s, event.provider, notice.input_id or "")
+    if of is None:
+        inbox.finish(event, "waiting", _unmapped(event), now)
+        return
+    kind = notice.kind
+    if kind not in ("connected", "disconnected", "ended"):
+        inbox.finish(event, "ignored", notice.note, now)
+        return
+    stream = live.signal(s, of.id, kind, event.at, event.key, now, title=notice.title)
+    provider_recordings.link(s, of.id, event.at)
+    said = f"stream {stream.id}" if stream is not None else "no stream was under way"
+    inbox.finish(event, "applied", said, now)
+
+
+def _apply_recording(s: Session, event: WebhookEvent, recording_id: str, now: datetime) -> None:
+    told = [
+        (row, _notice_of(WEBHOOKS[row.provider], row))
+        for row in inbox.of_recording(s, event.provider, recording_id)
+    ]
+    told.sort(key=lambda one: (one[0].at, one[0].key))
+    recordings = [(row, one.recording) for row, one in told if one.recording is not None]
+    # Cloudflare may name a live input where it means its video
+    names = [one.input_id for _, one in reversed(told) if one.input_id] or [recording_id]
+    of = inputs.by_external_id(s, event.provider, names[0])
+    if of is None and names[0] != recording_id:
+        inbox.finish(event, "waiting", _unmapped(event), now)
+        return
+    values = _folded(recordings)
+    made = provider_recordings.put(s, event.provider, recording_id, of.id if of else None, values)
+    whose = f"of stream {made.stream_id}" if made.stream_id else "of no stream yet"
+    inbox.finish(event, "applied", f"recording {made.id}, {made.state}, {whose}", now)
+
+
+def _folded(told: Sequence[tuple[WebhookEvent, Recording]]) -> dict[str, Any]:
+    """What all that was told of a recording, in the order of its happening, says together: of each
+    field the newest that says something; ready wins over failed, and both over pending.
+    """
+    values: dict[str, Any] = {"is_signed": False, "is_to_look_up": False}
+    details: dict[str, Any] = {}
+    for _, one in told:
+        fields: Mapping[str, Any] = {name: getattr(one, name) for name in _FIELDS}
+        values |= {name: value for name, value in fields.items() if value is not None}
+        details |= one.details
+    last = told[-1][0]
+    if "started_at" not in values:
+        ran = (
+            timedelta(seconds=values["duration_seconds"]) if "duration_seconds" in values else None
+        )
+        values["started_at"] = last.at - (ran or _UNSAID)
+    state = max((one.state for _, one in told), key=_STATES.index)
+    return {
+        **dict.fromkeys(_FIELDS),
+        **values,
+        "details": details,
+        "state": state,
+        "told_at": last.at,
+    }
+
+
+_FIELDS = (
+    "hls_url",
+    "mp4_url",
+    "path",
+    "is_signed",
+    "is_to_look_up",
+    "duration_seconds",
+    "size_bytes",
+    "started_at",
+)
+
+
+def _unmapped(event: WebhookEvent) -> str:
+    return (
+        f"nobody has added input {event.external_id} of {event.provider}: "
+        "it is applied after `aethex inputs add`"
+    )
+
+
+class Inbox:
+    """Ends streams whose reconnect window is over, and applies what waits, while `running` lasts.
+
+    Each process of the service does so: rows are locked, and what another one has is passed over,
+    so no leader is needed and the streams end on time whichever process dies.
+    """
+
+    def __init__(self, library: Library, now: Callable[[], datetime] = utc_now) -> None:
+        self._library = library
+        self._now = now
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Settle and apply as long as the block lasts."""
+        async with (
+            in_background(self._settle_for_ever, "settle"),
+            in_background(self._apply_for_ever, "inbox"),
+        ):
+            yield
+
+    def settle(self) -> int:
+        """End the streams whose window is over; how many. Raises DatabaseUnreachable."""
+        now = self._now()
+        with self._library.session() as s:
+            ended = live.settle(s, now)
+            for stream in ended:
+                if stream.input_id is not None and stream.ended_at is not None:
+                    provider_recordings.link(s, stream.input_id, stream.ended_at)
+        return len(ended)
+
+    async def _settle_for_ever(self) -> None:
+        await _for_ever(self.settle, SETTLE_SECONDS, "Streams are not ended")
+
+    async def _apply_for_ever(self) -> None:
+        def apply() -> int:
+            return apply_waiting(self._library, self._now)
+
+        await _for_ever(apply, WAITING_SECONDS, "Webhooks wait")
+
+
+async def _for_ever(work: Callable[[], int], every_seconds: float, failure: str) -> None:
+    while True:
+        try:
+            await anyio.to_thread.run_sync(work)
+        except Exception as error:
+            _log.warning("%s: %s", failure, error)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await asyncio.sleep(every_seconds)

@@ -1,0 +1,178 @@
+"""Recordings that providers tell of: whole in any order, and whose they are by their time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from aethex.library import Channel, Library, ProviderRecording, inputs, provider_recordings
+from aethex.library import inbox as library_inbox
+from aethex.library.channels import ensure_channel
+from aethex.providers import WEBHOOKS
+from aethex.service import inbox
+from tests.providers import hooks
+from tests.providers.hooks import Hook, with_secrets
+
+START = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LATER = START + timedelta(days=1)
+
+
+@pytest.fixture
+def channel(library: Library) -> Channel:
+    with library.session() as s:
+        return ensure_channel(s, "gdq")
+
+
+@pytest.fixture
+def take(settings, library: Library):
+    """Takes webhooks as the route does, without HTTP."""
+
+    def taken(*sent: Hook, at: datetime = LATER) -> None:
+        for hook in sent:
+            source = WEBHOOKS[hook.provider].from_settings(with_secrets(settings))
+            assert source is not None
+            with library.session() as s:
+                kept = inbox.keep(s, source, *inbox.read(source, hook.sent()), at)
+            for event_id in kept:
+                inbox.apply(library, event_id, at)
+
+    return taken
+
+
+def add(library: Library, channel: Channel, provider: str, external_id: str) -> str:
+    with library.session() as s:
+        return inputs.add_input(s, channel.id, provider, external_id).id
+
+
+def recording(library: Library, provider: str, external_id: str) -> ProviderRecording:
+    with library.session() as s:
+        found = provider_recordings.get(s, provider, external_id)
+    assert found is not None
+    return found
+
+
+def as_values(row: ProviderRecording) -> dict[str, Any]:
+    left_out = ("id", "created_at", "stream_id", "_sa_instance_state")
+    return {name: value for name, value in vars(row).items() if name not in left_out}
+
+
+def test_what_mux_tells_of_an_asset_is_whole_in_any_order(library, channel, take):
+    files = {"files": [{"name": "high.mp4", "filesize": "123"}]}
+    told = [
+        hooks.mux_live("active", "live1", START),
+        hooks.mux_asset("ready", START + HOUR / 60, is_live=True, duration=40.0),
+        hooks.mux_live("idle", "live1", START + HOUR),
+        hooks.mux_asset("live_stream_completed", START + HOUR),
+        hooks.mux_asset("static_renditions.ready", START + 2 * HOUR, static_renditions=files),
+    ]
+    add(library, channel, "mux", "live1")
+    seen = []
+    for order in permutations(told):
+        take(*order)
+        found = recording(library, "mux", "asset1")
+        assert found.stream_id is not None
+        assert (found.state, found.duration_seconds) == ("ready", 3600.5)
+        assert found.mp4_url == "https://stream.mux.com/pub1/high.mp4"
+        seen.append(as_values(found))
+        if len(seen) == 12:
+            break
+        with library.session() as s:
+            for row in library_inbox.by_ids(s, library_inbox.select_ids(s)):
+                s.delete(row)
+            s.delete(found)
+    assert all(one == seen[0] for one in seen)
+
+
+def test_an_asset_that_is_ready_while_live_is_pending(library, channel, take):
+    add(library, channel, "mux", "live1")
+    take(hooks.mux_asset("ready", START, is_live=True))
+    assert recording(library, "mux", "asset1").state == "pending"
+    with library.session() as s:
+        assert provider_recordings.ready(s) == []
+    take(hooks.mux_live("active", "live1", START), hooks.mux_asset("live_stream_completed", LATER))
+    with library.session() as s:
+        [found] = provider_recordings.ready(s)
+    assert found.external_id == "asset1"
+
+
+def test_a_recording_that_comes_before_its_stream_finds_it_later(library, channel, take):
+    added = add(library, channel, "cloudflare", "in1")
+    video = {
+        "uid": "v1",
+        "liveInput": "in1",
+        "status": {"state": "ready"},
+        "readyToStream": True,
+        "created": (START + timedelta(seconds=20)).isoformat(),
+        "playback": {"hls": "https://customer-x.cloudflarestream.com/v1/manifest/video.m3u8"},
+    }
+    take(hooks.cloudflare_video(video))
+    first = recording(library, "cloudflare", "v1")
+    assert (first.input_id, first.stream_id, first.is_to_look_up) == (added, None, False)
+    take(
+        hooks.cloudflare_live("connected", "in1", START),
+        hooks.cloudflare_live("disconnected", "in1", START + HOUR),
+    )
+    found = recording(library, "cloudflare", "v1")
+    with library.session() as s:
+        assert [one.id for one in provider_recordings.of_stream(s, found.stream_id)] == [found.id]
+
+
+def test_a_cloudflare_video_that_is_an_inputs_id_is_to_be_looked_up(library, channel, take):
+    added = add(library, channel, "cloudflare", "in1")
+    take(hooks.cloudflare_video({"uid": "in1", "status": {"state": "ready"}}))
+    found = recording(library, "cloudflare", "in1")
+    assert (found.input_id, found.is_to_look_up) == (added, True)
+
+
+def test_a_recording_of_nobodys_input_waits_for_it(library, channel, take):
+    take(hooks.nginx("record_done", path="/rec/gdq.flv"))
+    with library.session() as s:
+        assert provider_recordings.get(s, "nginx_rtmp", "/rec/gdq.flv") is None
+    add(library, channel, "nginx_rtmp", "live/gdq")
+    assert inbox.apply_waiting(library, lambda: LATER) == 1
+    assert recording(library, "nginx_rtmp", "/rec/gdq.flv").path == "/rec/gdq.flv"
+
+
+def test_a_servers_recordings_go_to_the_streams_that_they_were_made_in(library, channel, take):
+    add(library, channel, "nginx_rtmp", "live/gdq")
+    for n, path in enumerate(("/rec/1.flv", "/rec/2.flv")):
+        begin = START + 3 * n * HOUR
+        take(hooks.nginx("publish"), at=begin)
+        take(hooks.nginx("publish_done"), at=begin + HOUR)
+        take(hooks.nginx("record_done", path=path), at=begin + HOUR)
+    found = [recording(library, "nginx_rtmp", f"/rec/{n}.flv").stream_id for n in (1, 2)]
+    assert None not in found
+    assert len(set(found)) == 2
+
+
+def test_every_segment_of_mediamtx_is_a_recording_of_the_stream(library, channel, take):
+    add(library, channel, "mediamtx", "gdq")
+    take(hooks.mediamtx("available"), at=START)
+    for n in (1, 2):
+        segment = {"segment_path": f"/rec/{n}.mp4", "segment_duration": "60.5"}
+        take(hooks.mediamtx("segmentComplete", **segment), at=START + n * HOUR / 60)
+    one, two = (recording(library, "mediamtx", f"gdq:/rec/{n}.mp4") for n in (1, 2))
+    assert one.stream_id == two.stream_id is not None
+    assert two.started_at == START + timedelta(seconds=120 - 60.5)
+
+
+def test_the_same_form_is_a_repeat_for_a_while_and_then_something_new(library, channel, take):
+    """nginx-rtmp numbers its clients anew with each start."""
+    add(library, channel, "nginx_rtmp", "live/gdq")
+    for seconds in (0, 2, 4.9, 60, 61, 3600):
+        take(hooks.nginx("publish"), at=START + timedelta(seconds=seconds))
+    with library.session() as s:
+        found = library_inbox.by_ids(s, library_inbox.select_ids(s))
+    assert [(one.received_at - START).total_seconds() for one in found] == [0, 60, 3600]
+
+
+def test_a_mediamtx_source_that_comes_back_is_something_new(library, channel, take):
+    add(library, channel, "mediamtx", "gdq")
+    for source in ("s1", "s1", "s2"):
+        take(hooks.mediamtx("available", source_id=source), at=START)
+    with library.session() as s:
+        assert len(library_inbox.select_ids(s)) == 2
