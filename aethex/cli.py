@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from aethex.commands import (
+    accounts,
     bucket,
     forgetting,
     importing,
@@ -41,6 +42,7 @@ app.add_typer(bucket.app, name="bucket")
 app.add_typer(vods.app, name="vods")
 platform.add_commands(app)
 simulating.add_commands(app)
+accounts.add_commands(app)
 forgetting.add_commands(app)
 settings.add_commands(app)
 

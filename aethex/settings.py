@@ -156,6 +156,13 @@ class Settings(BaseSettings):
         gt=0,
         description="How long somebody stays signed in after the last use, in days.",
     )
+    password_memory_bytes: int = Field(
+        default=64 * 1024**2,
+        ge=8 * 1024,
+        le=2 * 1024**3,
+        description="Memory that hashing one password takes, in bytes (argon2id, three passes); "
+        "each service process hashes two at once. Changed, passwords follow as people sign in.",
+    )
 
     service_workers: int = Field(
         default=1,

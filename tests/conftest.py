@@ -96,6 +96,7 @@ def own_settings(folder: Path, database_url: str) -> Settings:
         _env_file=None,  # pyright: ignore[reportCallIssue]
         data_dir=folder / "data",
         database_url=database_url,
+        password_memory_bytes=8 * 1024,  # what a password costs is not what is tested
     )
 
 

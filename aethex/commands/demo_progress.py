@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from aethex.commands.terminal import output
@@ -24,6 +25,7 @@ def load_with_progress(settings: Settings) -> None:
         missing = find_missing(settings, datetime.now(UTC))
         is_unseen = needs_viewing(settings)
         if not missing and not is_unseen and not needs_refresh(settings):
+            _settle_owner(settings)
             return
         from aethex.demo.load import load, refresh_numbers, watch_videos
 
@@ -38,10 +40,20 @@ def load_with_progress(settings: Settings) -> None:
             steps.expect("numbers", "Computing the numbers")
             if missing:
                 load(settings, missing, steps.tell)
+            _settle_owner(settings)
             if is_unseen:
                 watch_videos(settings, steps.tell)
             refresh_numbers(settings, steps.tell)
     output.print("[green]✓[/] The demo content is ready.")
+
+
+def _settle_owner(settings: Settings) -> None:
+    """The demo's channels get their owner, once; the account's password is told nowhere."""
+    from aethex.demo.owner import USERNAME, give_owner, needs_owner, password_path
+
+    if needs_owner(settings) and give_owner(settings):
+        where = escape(str(password_path(settings)))
+        output.print(f"Its channels are @{USERNAME}'s; the password is in {where}", soft_wrap=True)
 
 
 class _Steps:

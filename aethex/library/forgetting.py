@@ -18,20 +18,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Text, case, cast, delete, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from ulid import ULID
 
 from aethex.library.errors import InvalidValue
-from aethex.library.models import Base, Channel, Follow, Forgetting, Like, OutboxEvent, User
+from aethex.library.models import (
+    AuditEntry,
+    Base,
+    Channel,
+    Credential,
+    Follow,
+    Forgetting,
+    Like,
+    OutboxEvent,
+    User,
+    UserSession,
+)
 
 FORGOTTEN_NAME = "Forgotten viewer"
 MOST_CHARACTERS = 64
 """Of a viewer's id, as events may carry it."""
 
 _KEY, _MARK = "key", "mark"
-_PEOPLE = ("user_id", "owner_id", "viewer_id")
+_PEOPLE = ("user_id", "owner_id", "viewer_id", "subject_id")
 _WITH_ULID = re.compile(r"([a-z]{1,16}_)[0-9A-HJKMNP-TV-Z]{26}")
 
 
@@ -107,19 +118,25 @@ def _digest(key: bytes, purpose: str, viewer_id: str) -> bytes:
 def empty(s: Session, viewer_id: str, new_id: str) -> dict[str, int]:
     """Take the viewer out of all rows; how many there were, by table.
 
-    A user's row goes, with both names. Its likes, follows and channels pass to a row without
-    names, so that what everybody sees counted stays the same. Events that wait in the outbox land
-    under the new id. A drain that is at work with them is waited for: then they have landed.
+    A user's row goes, with both names, its password and its sessions. Its likes, follows and
+    channels pass to a row without names, so that what everybody sees counted stays the same. What
+    the audit log tells of the user becomes that somebody did something. Events that wait in the
+    outbox land under the new id. A drain that is at work with them is waited for: then they have
+    landed.
     """
     # whoever adds a row for the user waits for this lock, and then finds no user
     user = s.scalar(select(User).where(User.id == viewer_id).with_for_update())
     found = {"users": int(user is not None)}
     if user is not None:
+        found |= _sign_out_for_ever(s, viewer_id)
         before = _counts(s, viewer_id)
         _pass_on(s, viewer_id, new_id)
         if _counts(s, new_id) != before:
             raise RuntimeError("rows were lost while a user was emptied; nothing was changed")
         found |= before
+    username = user.username if user else None
+    if audit := _empty_audit_log(s, viewer_id, new_id, username):
+        found["audit_log"] = audit
     query = (
         update(OutboxEvent)
         .where(OutboxEvent.viewer_id == viewer_id)
@@ -182,3 +199,39 @@ def _counts(s: Session, user_id: str) -> dict[str, int]:
         name: s.scalar(select(func.count()).where(column == user_id)) or 0
         for name, column in columns.items()
     }
+
+
+def _sign_out_for_ever(s: Session, user_id: str) -> dict[str, int]:
+    """End the user's sessions and remove the password; rows by table, where there were any."""
+    gone = {
+        "credentials": delete(Credential).where(Credential.user_id == user_id),
+        "user_sessions": delete(UserSession).where(UserSession.user_id == user_id),
+    }
+    rows = {
+        table: len(s.execute(query.returning(text("1"))).all()) for table, query in gone.items()
+    }
+    return {table: count for table, count in rows.items() if count}
+
+
+def _empty_audit_log(s: Session, viewer_id: str, new_id: str, username: str | None) -> int:
+    """Take the user out of the log: names, values and addresses go, that it happened stays."""
+    told = [AuditEntry.user_id == viewer_id, AuditEntry.subject_id == viewer_id]
+    if _WITH_ULID.fullmatch(viewer_id):  # another form could be a part of other texts
+        told.append(cast(AuditEntry.changes, Text).contains(viewer_id, autoescape=True))
+    if username is not None:
+        told.append(AuditEntry.changes["username_tried"].astext == username)
+    is_of_somebody_else = AuditEntry.user_id.is_not(None) & (AuditEntry.user_id != viewer_id)
+    query = (
+        update(AuditEntry)
+        .where(or_(*told))
+        .values(
+            user_id=case((AuditEntry.user_id == viewer_id, new_id), else_=AuditEntry.user_id),
+            subject_id=case(
+                (AuditEntry.subject_id == viewer_id, new_id), else_=AuditEntry.subject_id
+            ),
+            changes={},
+            address=case((is_of_somebody_else, AuditEntry.address), else_=None),
+        )
+        .returning(AuditEntry.id)
+    )
+    return len(s.scalars(query).all())

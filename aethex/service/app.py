@@ -24,6 +24,8 @@ from aethex.service.csrf import CsrfProtection
 from aethex.service.headers import HeadAsGet, SecurityHeaders
 from aethex.service.openapi import complete_openapi
 from aethex.service.pages.errors import error_page, wants_page
+from aethex.service.pages.settings import answer_refused
+from aethex.service.pages.settings.sections import Refused
 from aethex.service.problems import Problem, as_problem, problem_response
 from aethex.service.resources import open_resources, working
 from aethex.settings import Settings, get_settings
@@ -78,6 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(part.router)
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)
+    app.add_exception_handler(Refused, _answer_refused)
     app.add_middleware(CsrfProtection, answer=_answer_error)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(HeadAsGet)
@@ -93,3 +96,8 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if wants_page(request):
         return await anyio.to_thread.run_sync(error_page, request, problem)
     return problem_response(problem, request)
+
+
+async def _answer_refused(request: Request, refused: Exception) -> Response:
+    assert isinstance(refused, Refused)
+    return await anyio.to_thread.run_sync(answer_refused, request, refused)

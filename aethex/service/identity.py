@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aethex.library import Channel, User, sessions
+from aethex.library.audit import Actor
 from aethex.service.problems import Problem
 from aethex.service.resources import resources_of
 from aethex.service.session_cookie import clear_session, session_secret, set_session
@@ -108,6 +109,11 @@ def sign_in_required() -> Problem:
 def address_of(request: Request) -> str:
     """The network address that the request came from."""
     return request.client.host if request.client else _UNKNOWN_ADDRESS
+
+
+def actor_of(request: Request) -> Actor:
+    """Who a write of this request is noted under in the audit log."""
+    return Actor(visitor_of(request).user_id, address_of(request))
 
 
 def session_keep(request: Request) -> timedelta:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 
 from aethex.library import Library
+from aethex.library.passwords import Passwords
 from aethex.service.collector import Collector
 from aethex.service.csrf_tokens import CsrfTokens
+from aethex.service.hashing import BoundedPasswords
 from aethex.service.inbox import Inbox
 from aethex.service.ingest.ingest import Ingest
 from aethex.service.ingest.senders import Senders
@@ -25,6 +27,7 @@ from aethex.service.metrics import Metrics
 from aethex.service.outbox import OutboxDrain
 from aethex.service.secret import service_key
 from aethex.service.static_files import StaticFiles
+from aethex.service.throttle import Throttle
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 
@@ -45,6 +48,8 @@ class Resources:
     senders: Senders
     viewers: ViewerIds
     csrf: CsrfTokens
+    passwords: BoundedPasswords
+    throttle: Throttle
     tokens: MediaTokens
     static: StaticFiles
 
@@ -72,6 +77,8 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 senders=Senders(library, viewers, settings),
                 viewers=viewers,
                 csrf=CsrfTokens(key),
+                passwords=BoundedPasswords(Passwords(settings.password_memory_bytes)),
+                throttle=Throttle(library, key),
                 tokens=MediaTokens.from_settings(settings),
                 static=StaticFiles(),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -20,13 +20,17 @@ from aethex.library import (
     OutboxEvent,
     User,
     Vod,
+    accounts,
+    audit,
     forgetting,
     likes,
     new_id,
     outbox,
+    sessions,
     users,
     vods,
 )
+from aethex.library.audit import Actor
 from aethex.library.ids import is_id
 from tests.library.conftest import VodParts
 
@@ -78,6 +82,38 @@ def test_no_name_is_left_and_every_count_is_the_same(
         assert {event.viewer_id for event in outbox.take(s, 10)} >= {new}
         assert forgetting.search(s, mika.id, is_unmistakable=True) == {}
     assert sum(empty(library, mika.id, new_id("usr")).values()) == 0
+
+
+def test_an_account_goes_with_its_password_its_sessions_and_what_the_log_tells(
+    library: Library,
+) -> None:
+    by_root = Actor("usr_01K9Z3ABCDEFGHJKMNPQRSTVWX", "192.0.2.1")
+    with library.session() as s:
+        ada = accounts.sign_up(s, Actor(None, "192.0.2.7"), "ada", "Ada", "hash")
+        secret = sessions.begin(s, ada.id, NOW)
+        accounts.set_display_name(s, Actor(ada.id, "192.0.2.7"), ada.id, "Ada L.")
+        accounts.set_role(s, by_root, ada.id, "analyst")
+        audit.record(s, by_root, "channel.set_owner", "ch_1", owner_id=[None, ada.id])
+        audit.record(s, Actor(None, "192.0.2.7"), "user.sign_in_failed", username_tried="ada")
+        audit.record(s, by_root, "channel.create", "ch_1", username="ada")  # of a channel
+    new = new_id("usr")
+    done = empty(library, ada.id, new)
+    assert (done["credentials"], done["user_sessions"], done["audit_log"]) == (1, 1, 5)
+    with library.session() as s:
+        assert sessions.user_of(s, secret, NOW, timedelta(days=1)) is None
+        assert accounts.with_password(s, "ada") is None
+        ghost = s.get_one(User, new)
+        assert (ghost.role, accounts.with_password(s, ghost.username)) == ("viewer", None)
+        log = [(e.user_id, e.subject_id, e.changes, e.address) for e in audit.latest(s, 9)]
+        assert log[::-1] == [
+            (new, new, {}, None),
+            (new, new, {}, None),
+            (by_root.user_id, new, {}, "192.0.2.1"),
+            (by_root.user_id, "ch_1", {}, "192.0.2.1"),
+            (None, None, {}, None),
+            (by_root.user_id, "ch_1", {"username": "ada"}, "192.0.2.1"),
+        ]
+        assert forgetting.search(s, ada.id, is_unmistakable=True) == {}
 
 
 def test_the_search_finds_every_row(library: Library, mika: User) -> None:

@@ -1,5 +1,11 @@
 """Pages that viewers see: HTML made by the service, usable without scripts."""
 
-from aethex.service.pages.routes import router
+from fastapi import APIRouter
+
+from aethex.service.pages import accounts, routes, settings
+
+router = APIRouter()
+for _part in (routes, accounts, settings):
+    router.include_router(_part.router)
 
 __all__ = ["router"]

@@ -19,10 +19,14 @@ from aethex.service.addresses import dashboards_url
 from aethex.service.csrf import FIELD, csrf_token
 from aethex.service.headers import PAGE_POLICY
 from aethex.service.identity import visitor_of
-from aethex.service.pages.wording import page_numbers
+from aethex.service.pages.own_paths import sign_in_path
+from aethex.service.pages.wording import page_numbers, tint_of
 from aethex.service.resources import resources_of
 
 TEMPLATES_DIR = Path(__file__).parent.parent / "templates"
+ACCOUNT_LINKS = (("/settings", "Settings"),)
+"""What the account's menu leads to, beside signing out."""
+
 _FIELD = Markup(f'<input type="hidden" name="{FIELD}" value="{{}}">')
 
 
@@ -60,6 +64,9 @@ def draw(
             public_url=resources.settings.effective_public_url,
             here=values.pop("here", ""),
             user=user,
+            account_tint=tint_of(user.username) if user else 0,
+            account_links=ACCOUNT_LINKS,
+            sign_in_path=sign_in_path(request),
             csrf_token=token,
             csrf_field=_FIELD.format(token) if token else "",
             **values,

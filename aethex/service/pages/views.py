@@ -6,7 +6,6 @@ HTML.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 from aethex.lake.players import ContentTotals
@@ -21,9 +20,8 @@ from aethex.service.pages.wording import (
     exact_date_text,
     picture_text,
     size_text,
+    tint_of,
 )
-
-_TINTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
         description=channel.description,
         path=f"/channel/{channel.username}/vods",
         letter=(letters or [channel.username])[0],
-        tint=zlib.crc32(channel.username.encode()) % _TINTS + 1,
+        tint=tint_of(channel.username),
         vods_text=count_text(vods, "VOD", "VODs"),
     )
 

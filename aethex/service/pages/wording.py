@@ -5,8 +5,10 @@ What belongs here: durations, sizes, dates, counts, page numbers. What does not:
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
 
+_TINTS = 6
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -70,3 +72,8 @@ def page_numbers(page: int, count: int) -> list[int | None]:
             numbers.append(None)
         numbers.append(number)
     return numbers
+
+
+def tint_of(username: str) -> int:
+    """Which of the six colours a name has, from 1."""
+    return zlib.crc32(username.encode()) % _TINTS + 1
