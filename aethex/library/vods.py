@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, select
+from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue, NotInLibrary
-from aethex.library.models import Stream, Vod, VodDeleteReason, VodRun, VodSegment
+from aethex.library.models import Channel, Stream, User, Vod, VodDeleteReason, VodRun, VodSegment
 from aethex.library.pages import Page, offset_of
 from aethex.library.values import valid_text
 
@@ -84,6 +84,8 @@ class MediaAccess:
     title: str
     is_public: bool
     deleted_at: datetime | None
+    owner_id: str | None
+    """Of its channel; None: nobody owns it."""
     run_ids: frozenset[str]
 
 
@@ -95,6 +97,13 @@ def get(s: Session, vod_id: str) -> Vod | None:
 def get_listed(s: Session, vod_id: str) -> Vod | None:
     """The VOD of this id if everybody may see it: ready, public and not deleted."""
     return s.scalars(select(Vod).where(Vod.id == vod_id, is_listed())).one_or_none()
+
+
+def get_visible(s: Session, vod_id: str, user: User | None) -> Vod | None:
+    """The VOD of this id if the user (None: nobody signed in) may see it: ready, not deleted, and
+    public or theirs.
+    """
+    return s.scalars(select(Vod).where(Vod.id == vod_id, is_visible_to(user))).one_or_none()
 
 
 def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int = 24) -> Page[Vod]:
@@ -128,15 +137,17 @@ def exists_for_stream(s: Session, stream_id: str) -> bool:
 def media_access(s: Session, vod_id: str) -> MediaAccess | None:
     """What `/media` checks on each request, in one query; None without such a VOD."""
     query = (
-        select(Vod.title, Vod.is_public, Vod.deleted_at, VodRun.id)
+        select(Vod.title, Vod.is_public, Vod.deleted_at, Channel.owner_id, VodRun.id)
         .join(VodRun, VodRun.vod_id == Vod.id)
+        .join(Channel, Channel.id == Vod.channel_id)
         .where(Vod.id == vod_id)
     )
     rows = s.execute(query).all()
     if not rows:
         return None
-    title, is_public, deleted_at, _ = rows[0]
-    return MediaAccess(vod_id, title, is_public, deleted_at, frozenset(row[3] for row in rows))
+    title, is_public, deleted_at, owner_id, _ = rows[0]
+    run_ids = frozenset(row[4] for row in rows)
+    return MediaAccess(vod_id, title, is_public, deleted_at, owner_id, run_ids)
 
 
 def runs_and_segments(s: Session, vod_id: str) -> Sequence[RunWithSegments]:
@@ -228,6 +239,19 @@ def is_listed() -> ColumnElement[bool]:
     `is_public` stands alone because Postgres does not match `is_public is true` with the indexes.
     """
     return and_(Vod.status == "ready", Vod.is_public, Vod.deleted_at.is_(None))
+
+
+def is_visible_to(user: User | None) -> ColumnElement[bool]:
+    """Whether this user (None: nobody signed in) may see a VOD: beside what everybody sees, owners
+    see their private VODs, and admins all.
+    """
+    if user is None:
+        return is_listed()
+    is_there = and_(Vod.status == "ready", Vod.deleted_at.is_(None))
+    if user.role == "admin":
+        return is_there
+    own = select(Channel.id).where(Channel.owner_id == user.id)
+    return and_(is_there, or_(Vod.is_public, Vod.channel_id.in_(own)))
 
 
 def _check_parts(new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]) -> None:

@@ -10,24 +10,36 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aethex.library.models import Vod
-from aethex.service.media_tokens import MediaTokens
+from aethex.service.media_tokens import AUDIENCE_PUBLIC, MediaTokens
 from aethex.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class MediaPaths:
-    """Paths of one VOD's media on this service; None where the VOD has no such object."""
+    """Paths of one VOD's media on this service; None where the VOD has no such object, or where
+    nobody may read it.
+    """
 
     poster: str | None
     hls: str | None
     mp4: str | None
 
 
-def media_paths(tokens: MediaTokens, vod: Vod) -> MediaPaths:
-    """Signed paths, the same for hours, good for the VOD's length and six hours more."""
+def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
+    """Signed paths, the same for hours, good for the VOD's length and six hours more.
+
+    reader_id: the user whom they are for. A public VOD's are for everybody; those of a private one
+    work with this user's session alone, and there are none for nobody.
+    """
+    audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
+    if audience is None:
+        return MediaPaths(None, None, None)
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
-        vod_id=vod.id, prefix=prefix, duration_seconds=(vod.duration_ms or 0) / 1000
+        vod_id=vod.id,
+        prefix=prefix,
+        duration_seconds=(vod.duration_ms or 0) / 1000,
+        audience=audience,
     )
 
     def path(key: str | None) -> str | None:

@@ -75,9 +75,14 @@ def required_user(request: Request) -> User:
 
 def owns(visitor: Visitor, channel: Channel) -> bool:
     """Whether the channel, and all that it has, is the visitor's: they own it, or are an admin."""
+    return is_theirs(visitor, channel.owner_id)
+
+
+def is_theirs(visitor: Visitor, owner_id: str | None) -> bool:
+    """The same, of what a user of this id owns (None: nobody does)."""
     if visitor.user is None:
         return False
-    return channel.owner_id == visitor.user.id or visitor.is_admin
+    return owner_id == visitor.user.id or visitor.is_admin
 
 
 def required_owner(request: Request, channel: Channel, *, hidden: Problem | None = None) -> User:

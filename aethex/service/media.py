@@ -21,7 +21,8 @@ from fastapi import Path as PathParameter
 from starlette.responses import Response, StreamingResponse
 
 from aethex.library import vods
-from aethex.service.media_tokens import AUDIENCE_PUBLIC, BadToken, Grant
+from aethex.service.identity import NOBODY, Visitor, is_theirs, visitor_ahead
+from aethex.service.media_tokens import BadToken, Grant
 from aethex.service.problems import Problem, documented_problems, not_found
 from aethex.service.ranges import (
     ByteRange,
@@ -61,6 +62,8 @@ CORS_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Timing-Allow-Origin": "*",
 }
+_PRIVATE_HEADERS = {"Cross-Origin-Resource-Policy": "same-origin", "Vary": "Cookie"}
+_KEPT_BY_ERRORS = (*CORS_HEADERS, "Vary")
 _PREFLIGHT_HEADERS = {
     **CORS_HEADERS,
     "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
@@ -118,7 +121,8 @@ async def read_media(
         grant = resources.tokens.read(token)
     except BadToken as error:
         raise _refused(error) from None
-    name, title = await anyio.to_thread.run_sync(_allowed, resources, grant, path)
+    visitor = NOBODY if grant.is_public else await visitor_ahead(request)
+    name, title = await anyio.to_thread.run_sync(_allowed, resources, grant, path, visitor)
     info = await _head(resources, grant.prefix + path, path)
     headers = _object_headers(info, name, grant)
     if download:
@@ -127,13 +131,21 @@ async def read_media(
 
 
 @router.options("/media/{token}/{path:path}", include_in_schema=False)
-async def allow_other_origins() -> Response:
-    """The answer to a browser that asks whether a page elsewhere may read media."""
-    return Response(status_code=204, headers=_PREFLIGHT_HEADERS)
+async def allow_other_origins(request: Request, token: Token) -> Response:
+    """The answer to a browser that asks whether a page elsewhere may read media: public media."""
+    try:
+        is_public = resources_of(request).tokens.read(token).is_public
+    except BadToken:
+        is_public = True  # the request itself is told what is wrong with it
+    return Response(status_code=204, headers=_PREFLIGHT_HEADERS if is_public else None)
 
 
-def _allowed(resources: Resources, grant: Grant, path: str) -> tuple[str, str]:
-    """The object's file name and the VOD's title, if the grant covers `path` now. 403 or 404."""
+def _allowed(resources: Resources, grant: Grant, path: str, visitor: Visitor) -> tuple[str, str]:
+    """The object's file name and the VOD's title, if the grant covers `path` now. 403 or 404.
+
+    A grant for one user is worth something only with that user's session, and only as long as the
+    VOD is theirs. A grant for everybody is worth nothing for a private VOD.
+    """
     match = _PATH.fullmatch(path)
     if match is None:
         raise not_found("media object", path)
@@ -141,10 +153,10 @@ def _allowed(resources: Resources, grant: Grant, path: str) -> tuple[str, str]:
         access = vods.media_access(session, grant.vod_id)
     if access is None or access.deleted_at is not None:
         raise not_found("VOD", grant.vod_id)
-    if grant.audience == AUDIENCE_PUBLIC and not access.is_public:
-        raise not_found(
-            "VOD", grant.vod_id
-        )  # as if it were not there: a private VOD does not show itself
+    is_readers = visitor.user_id == grant.audience and is_theirs(visitor, access.owner_id)
+    if not (access.is_public if grant.is_public else is_readers):
+        # as if it were not there: a private VOD does not show itself
+        raise not_found("VOD", grant.vod_id)
     if match["folder"] != grant.vod_id and match["folder"] not in access.run_ids:
         raise Problem(403, "This address does not belong to its token.", kind="media-refused")
     return match["name"], access.title
@@ -160,13 +172,14 @@ async def _head(resources: Resources, key: str, path: str) -> ObjectInfo:
 def _object_headers(info: ObjectInfo, name: str, grant: Grant) -> dict[str, str]:
     left = (grant.expires_at - datetime.now(UTC)).total_seconds()
     suffix = name[name.rindex(".") :]
+    max_age = max(0, min(MAX_AGE_SECONDS, int(left)))
     return {
-        **CORS_HEADERS,
+        **(CORS_HEADERS if grant.is_public else _PRIVATE_HEADERS),
         "Accept-Ranges": "bytes",
         "Content-Type": CONTENT_TYPES.get(suffix, "application/octet-stream"),
         "ETag": entity_tag(info.etag),
         "Last-Modified": http_date(info.modified_at),
-        "Cache-Control": f"public, max-age={max(0, min(MAX_AGE_SECONDS, int(left)))}",
+        "Cache-Control": f"public, max-age={max_age}" if grant.is_public else "private, no-store",
     }
 
 
@@ -186,7 +199,10 @@ async def _conditional(
         raise Problem(
             416,
             f"The object has {info.size_bytes} bytes.",
-            headers={**CORS_HEADERS, "Content-Range": f"bytes */{info.size_bytes}"},
+            headers={
+                **{name: headers[name] for name in _KEPT_BY_ERRORS if name in headers},
+                "Content-Range": f"bytes */{info.size_bytes}",
+            },
         ) from None
     whole = ByteRange(0, info.size_bytes)
     asked = part or whole

@@ -48,12 +48,19 @@ class BadToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows: reading the VOD's objects under `prefix`, before `expires_at`."""
+    """What a token allows: reading the VOD's objects under `prefix`, before `expires_at`.
+
+    audience: `public`, or the id of the one user whom it is for.
+    """
 
     vod_id: str
     prefix: str
     audience: str
     expires_at: datetime
+
+    @property
+    def is_public(self) -> bool:
+        return self.audience == AUDIENCE_PUBLIC
 
 
 class MediaTokens:
@@ -84,10 +91,13 @@ class MediaTokens:
         """A token for the VOD's objects, valid for its duration and at least six hours more.
 
         `prefix` is the folder of the stream's objects in the store, `vods/<channel>/<stream>/`.
+        `audience` is everybody, or the id of the one user whose session has to come with it.
         Raises ValueError for ids and prefixes that the store's layout cannot hold.
         """
         if not _ID.fullmatch(vod_id) or not _PREFIX.fullmatch(prefix):
             raise ValueError(f"no media address for {vod_id!r} under {prefix!r}")
+        if audience != AUDIENCE_PUBLIC and not _ID.fullmatch(audience):
+            raise ValueError(f"no media address for {audience!r}")
         started = time.time() if now is None else now
         wanted = started + max(duration_seconds, 0) + GRACE_SECONDS
         expiry = math.ceil(wanted / ROUNDING_SECONDS) * ROUNDING_SECONDS

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from aethex.library import Library, vods
+from aethex.library import Library, sessions, vods
 from aethex.service.app import create_app
 from aethex.service.media import content_disposition
 from aethex.service.media_tokens import MediaTokens
@@ -19,6 +19,7 @@ from aethex.settings import Settings
 from aethex.store import Store, open_store
 from tests.service.conftest import Client, serving
 from tests.service.content import MP4, PLAYLIST, POSTER, MadeVod, add_vod
+from tests.service.people import Person, give_channel, person
 
 
 @pytest.fixture
@@ -292,3 +293,95 @@ def test_media_of_r2_are_served_with_ranges(r2_settings: Settings, library: Libr
         tag = {"If-None-Match": whole.headers["etag"]}
         assert client.get(path, headers=tag).status_code == 304
         assert client.get("/readyz").status_code == 200
+
+
+# --- private VODs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ada(library: Library, settings: Settings, vod: MadeVod) -> Person:
+    """The owner of the VOD's channel; the VOD is private."""
+    ada = person(library, settings, "ada")
+    give_channel(library, "gdq", ada)
+    with library.session() as session:
+        vods.set_public(session, vod.id, False)
+    return ada
+
+
+def owners_paths(client: Client, ada: Person, vod: MadeVod) -> list[str]:
+    """Every address of the VOD's objects that its owner has."""
+    body = ada.get(client, f"/api/vods/{vod.id}").json()
+    paths = [urlsplit(body[f"{kind}_url"]).path for kind in ("hls", "poster", "mp4")]
+    token = paths[0].split("/")[2]
+    names = ("init.mp4", "000000.m4s", "000001.m4s")
+    return paths + [f"/media/{token}/{vod.run_id}/{name}" for name in names]
+
+
+def test_a_private_vod_is_its_owners_alone(
+    client: Client, library: Library, settings: Settings, vod: MadeVod, ada: Person
+) -> None:
+    eve, admin = (
+        person(library, settings, "eve"),
+        person(library, settings, "root", role="admin"),
+    )
+    paths = owners_paths(client, ada, vod)
+    assert len(paths) == 6
+    for path in paths:
+        mine = ada.get(client, path)
+        assert mine.status_code == 200
+        assert mine.headers["cache-control"] == "private, no-store"
+        assert mine.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in mine.headers
+        assert "access-control-allow-origin" not in client.options(path).headers
+        refused = [client.get(path), eve.get(client, path), admin.get(client, path)]
+        refused += [client.head(path), client.get(path, headers={"Range": "bytes=0-1"})]
+        assert [answer.status_code for answer in refused] == [404] * 5
+        assert all("no-store" in answer.headers["cache-control"] for answer in refused)
+    assert ada.get(client, paths[2], Range="bytes=99999-").status_code == 416
+    assert (
+        "access-control-allow-origin" not in ada.get(client, paths[2], Range="bytes=99999-").headers
+    )
+    (own,) = {path.split("/")[2] for path in owners_paths(client, admin, vod)}
+    assert admin.get(client, f"/media/{own}/{vod.run_id}/poster.jpg").status_code == 200
+
+
+def test_an_owners_address_dies_with_the_session_and_with_the_ownership(
+    client: Client, library: Library, settings: Settings, vod: MadeVod, ada: Person
+) -> None:
+    phone, path = person(library, settings, "ada"), owners_paths(client, ada, vod)[0]
+    with library.session() as session:
+        sessions.end(session, ada.secret)
+    assert ada.get(client, path).status_code == 404
+    assert phone.get(client, path).status_code == 200
+    give_channel(library, "gdq", person(library, settings, "eve"))
+    assert phone.get(client, path).status_code == 404
+
+
+def test_a_private_vod_has_a_page_for_its_owner(
+    client: Client, library: Library, settings: Settings, vod: MadeVod, ada: Person
+) -> None:
+    page = ada.get(client, f"/vods/{vod.id}")
+    assert page.status_code == 200
+    assert "Private: only you can see it" in page.text
+    assert 'name="robots" content="noindex"' in page.text
+    assert "og:image" not in page.text
+    assert page.headers["cache-control"] == "no-store"
+    assert owners_paths(client, ada, vod)[0] in page.text
+    api = ada.get(client, f"/api/vods/{vod.id}")
+    assert (api.json()["is_public"], api.headers["cache-control"]) == (False, "private, no-store")
+    eve = person(library, settings, "eve")
+    for path in (f"/vods/{vod.id}", f"/api/vods/{vod.id}"):
+        assert client.get(path).status_code == 404
+        assert eve.get(client, path).status_code == 404
+
+
+def test_the_owner_of_a_public_vod_gets_the_address_of_everybody(
+    client: Client, library: Library, settings: Settings, vod: MadeVod
+) -> None:
+    ada = person(library, settings, "ada")
+    give_channel(library, "gdq", ada)
+    assert (
+        ada.get(client, f"/api/vods/{vod.id}")
+        .json()["hls_url"]
+        .endswith(path_of(client, vod, "hls"))
+    )

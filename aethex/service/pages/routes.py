@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from aethex.library import Vod, channels, listings, streams, vods
 from aethex.library.ids import is_id
 from aethex.service.headers import PLAYER_POLICY
+from aethex.service.identity import visitor_of
 from aethex.service.pages.audience import audience_of
 from aethex.service.pages.templating import draw
 from aethex.service.pages.views import ChannelView, VodView, channel_view, vod_view
@@ -89,14 +90,17 @@ def channel_vods(
 @router.get("/vods/{vod_id}", response_class=HTMLResponse)
 def watch(request: Request, vod_id: str) -> Response:
     """The player of one VOD, what is known of it, and more of its channel."""
-    resources = resources_of(request)
+    resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
-        vod = vods.get_listed(session, vod_id) if is_id("vod", vod_id) else None
+        vod = vods.get_visible(session, vod_id, visitor.user) if is_id("vod", vod_id) else None
         if vod is None:
             raise not_found("VOD", vod_id)
         others, _ = vods.list_channel_vods(session, vod.channel_id, 1, _RELATED + 1)
         cards = _views(
-            session, [vod, *(other for other in others if other.id != vod.id)], resources
+            session,
+            [vod, *(other for other in others if other.id != vod.id)],
+            resources,
+            visitor.user_id,
         )
         runs = listings.run_spans(session, vod.id)
     return draw(
@@ -109,8 +113,12 @@ def watch(request: Request, vod_id: str) -> Response:
     )
 
 
-def _views(session: Session, found: Sequence[Vod], resources: Resources) -> list[VodView]:
-    """VODs with their streams, channels and totals, loaded in one query each."""
+def _views(
+    session: Session, found: Sequence[Vod], resources: Resources, reader_id: str | None = None
+) -> list[VodView]:
+    """VODs with their streams, channels and totals, loaded in one query each; private ones can be
+    played by `reader_id` alone.
+    """
     of_streams = streams.by_ids(session, {vod.stream_id for vod in found})
     of_channels: dict[str, ChannelView] = {
         channel.id: channel_view(channel)
@@ -124,6 +132,7 @@ def _views(session: Session, found: Sequence[Vod], resources: Resources) -> list
             of_channels[vod.channel_id],
             totals.get(vod.id),
             resources.tokens,
+            reader_id,
         )
         for vod in found
     ]

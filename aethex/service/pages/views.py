@@ -64,6 +64,7 @@ class VodView:
     likes_text: str | None
     facts_text: str
     summary_text: str
+    is_private: bool
 
 
 def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
@@ -88,9 +89,13 @@ def vod_view(
     channel: ChannelView,
     totals: ContentTotals | None,
     tokens: MediaTokens,
+    reader_id: str | None = None,
 ) -> VodView:
-    """A VOD. Its date is the stream's start, or when the VOD was made where that is unknown."""
-    paths = media_paths(tokens, vod)
+    """A VOD, as the user `reader_id` sees it (None: everybody).
+
+    Its date is the stream's start, or when the VOD was made where that is unknown.
+    """
+    paths = media_paths(tokens, vod, reader_id)
     at = (stream.started_at if stream else None) or vod.created_at
     length, picture = (
         duration_text(vod.duration_ms),
@@ -120,4 +125,5 @@ def vod_view(
         likes_text=count_text(totals.likes, "like", "likes") if totals else None,
         facts_text=facts,
         summary_text=vod.description or f"{channel.title} · {facts}",
+        is_private=not vod.is_public,
     )

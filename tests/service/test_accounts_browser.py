@@ -1,0 +1,136 @@
+"""Accounts in a real browser, on a phone: signing up to signing out, with and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from aethex.settings import PROJECT_DIR, Settings
+from tests.postgres_server import PostgresForTests
+from tests.service.site import listening, serving_site
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service without content."""
+    with postgres.fresh_database() as database_url, listening() as (held, url):
+        settings = Settings(
+            _env_file=None,  # pyright: ignore[reportCallIssue]
+            data_dir=tmp_path_factory.mktemp("site"),
+            database_url=database_url,
+            public_url=url,
+            password_memory_bytes=8 * 1024,
+        )
+        with serving_site(settings, held):
+            yield url
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    path = Path(PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js")
+    if not path.exists():
+        pytest.skip(f"no axe-core at {path}")
+    return path.read_text()
+
+
+def sign_up(page: Page, site: str, username: str) -> None:
+    page.goto(site)
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_role("link", name="Sign up").click()
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Display name").fill(f"{username.title()} of a rather long family name")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign up").click()
+    page.wait_for_url(f"{site}/")
+
+
+def from_menu(page: Page, name: str) -> None:
+    page.locator(".account summary").click()
+    page.locator(".account-menu").get_by_text(name, exact=True).click()
+
+
+def judged(page: Page, axe: str, width: int) -> list[object]:
+    """What axe finds serious, what is too small to touch, and whether the page is too wide."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    wrong: list[object] = [
+        (one["id"], one["nodes"][0]["target"])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    small = (
+        "[...document.querySelectorAll('main input:not([type=hidden]):not([hidden]), main button, "
+        "main a, .account-menu a, .account-menu button, header a, header summary')]"
+        ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5)"
+        ".map(e => e.outerHTML)"
+    )
+    wrong += page.evaluate(small)
+    if page.evaluate("document.documentElement.scrollWidth") > width:
+        wrong.append("wider than the screen")
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("width", "has_scripts", "scheme"), [(390, True, "dark"), (360, False, "light")]
+)
+def test_from_signing_up_to_signing_out(
+    browser: Browser, site: str, axe: str, width: int, has_scripts: bool, scheme: str
+) -> None:
+    username = f"ada{width}"
+    with browser.new_context(
+        viewport={"width": width, "height": 800},
+        java_script_enabled=has_scripts,
+        color_scheme="dark" if scheme == "dark" else "light",
+    ) as context:
+        page = context.new_page()
+        sign_up(page, site, username)
+        from_menu(page, "Settings")
+        expect(page.get_by_role("heading", level=1, name="Settings")).to_be_visible()
+
+        page.get_by_label("Display name").fill("Ada")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("#profile [role=status]")).to_have_text("Saved")
+        page.get_by_role("button", name="Create your channel").click()
+        expect(page.locator("#channels")).to_contain_text(f"@{username}")
+        page.get_by_label("Present password").fill("not the password")
+        page.get_by_label("New password").fill("another password")
+        page.get_by_role("button", name="Change the password").click()
+        expect(page.locator("#present-error")).to_have_text("That is not your present password.")
+
+        page.locator(".account summary").click()
+        if has_scripts:
+            assert judged(page, axe, width) == []
+        page.get_by_role("button", name="Sign out", exact=True).click()
+        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+        page.goto(f"{site}/settings")
+        page.get_by_role("main").get_by_role("link", name="Sign in").click()
+        page.get_by_label("Username").fill(username)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{site}/settings")
+
+
+def test_the_forms_suit_everybody(browser: Browser, site: str, axe: str) -> None:
+    wrong = {}
+    for width, scheme in ((360, "light"), (1440, "dark")):
+        with browser.new_context(
+            viewport={"width": width, "height": 800},
+            color_scheme="dark" if scheme == "dark" else "light",
+        ) as context:
+            page = context.new_page()
+            for path in ("/sign-in", "/sign-up", "/settings"):
+                page.goto(site + path)
+                wrong[width, path] = judged(page, axe, width)
+            page.goto(f"{site}/sign-up")
+            page.evaluate("document.querySelector('main form').noValidate = true")
+            page.get_by_role("button", name="Sign up").click()
+            expect(page.locator("#username-error")).to_be_visible()
+            wrong[width, "refused"] = judged(page, axe, width)
+    assert wrong == {shown: [] for shown in wrong}
