@@ -198,6 +198,19 @@ class Settings(BaseSettings):
         "cloudflarestream.com: viewers of its live inputs are counted each minute. Empty: not.",
     )
 
+    cloudflare_account_id: str | None = Field(
+        default=None, description="Cloudflare account in which `aethex inputs add` makes inputs."
+    )
+    cloudflare_api_token: SecretStr | None = Field(
+        default=None, description="API token of that account, with Stream:Edit."
+    )
+    mux_token_id: str | None = Field(
+        default=None, description="Id of the Mux access token by which inputs are made."
+    )
+    mux_token_secret: SecretStr | None = Field(
+        default=None, description="Secret of that Mux access token."
+    )
+
     landing_rows_per_object: int = Field(
         default=250_000, gt=0, description="Most rows in one landing object of an import."
     )
