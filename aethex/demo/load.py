@@ -25,8 +25,8 @@ from aethex.demo.audience import write_segments, write_viewers
 from aethex.demo.content import CHANNELS, Film
 from aethex.demo.missing import Missing
 from aethex.imports import import_segments, import_video, import_viewers
-from aethex.imports.scratch import scratch_folder
 from aethex.library import Library, channels
+from aethex.media.scratch import scratch_folder
 from aethex.settings import PROJECT_DIR, Settings
 
 _RENDERERS = 2

@@ -51,6 +51,8 @@ class MasterPlaylist:
 
     best_uri: str
     has_separate_sound: bool
+    sound_uri: str | None = None
+    """That playlist: the default one of the variant's group, else the first."""
 
 
 def is_playlist(path: Path) -> bool:
@@ -163,12 +165,15 @@ def _parse_master(lines: list[str], subject: str) -> MasterPlaylist:
     if not variants:
         raise BadPlaylist(f"{subject}: it names no variant.")
     _, uri, group = max(variants)
-    sound = (_attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:"))
-    separate = any(
-        media.get("TYPE") == "AUDIO" and media.get("GROUP-ID") == group and "URI" in media
-        for media in sound
-    )
-    return MasterPlaylist(uri, bool(group) and separate)
+    media = [_attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
+    sounds = [
+        one
+        for one in media
+        if group and one.get("TYPE") == "AUDIO" and one.get("GROUP-ID") == group and "URI" in one
+    ]
+    chosen = next((one for one in sounds if one.get("DEFAULT") == "YES"), None)
+    sound = chosen or next(iter(sounds), None)
+    return MasterPlaylist(uri, bool(sounds), sound["URI"] if sound else None)
 
 
 def _attributes(line: str) -> dict[str, str]:

@@ -63,6 +63,7 @@ class Lease:
         self.ending: Exception | None = None
         """Why `check` raises, once it does."""
         self._on_end: list[Callable[[], None]] = []
+        self._ended = threading.Event()
         self._lock = threading.Lock()
 
     @property
@@ -87,6 +88,11 @@ class Lease:
         """
         if self.ending is not None:
             raise self.ending
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass. Raises as `check`, as soon as it would."""
+        self._ended.wait(seconds)
+        self.check()
 
     def on_end(self, call: Callable[[], None]) -> None:
         """Call this, from another thread, once `check` would raise: to end what cannot ask, such as
@@ -113,6 +119,7 @@ class Lease:
                 return
             self.ending = reason
             calls, self._on_end = self._on_end, []
+        self._ended.set()
         for call in calls:
             with contextlib.suppress(Exception):
                 call()

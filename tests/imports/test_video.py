@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from aethex.imports import VideoReport, import_video
-from aethex.imports import video as module
 from aethex.library import Library, streams, vods
 from aethex.media.errors import MediaError
 from aethex.settings import Settings
 from aethex.store import Store, StoreFull
+from aethex.workers import video as module
 from tests.media.footage import Recipe, make
 
 STARTS_AT = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
@@ -155,7 +155,8 @@ def test_an_import_that_was_killed_shows_no_vod_and_is_completed_by_the_next(
     code = (
         "import os, sys, signal\n"
         "from pathlib import Path\n"
-        "from aethex.imports import import_video, video\n"
+        "from aethex.workers import video\n"
+        "from aethex.workers.video import import_video\n"
         "from aethex.settings import Settings\n"
         "video.vods.add_vod = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "data_dir, url = Path(sys.argv[1]), sys.argv[2]\n"

@@ -129,7 +129,7 @@ def test_a_master_playlist_says_whether_its_sound_is_apart() -> None:
         '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",URI="s.m3u8"\n'
         '#EXT-X-STREAM-INF:BANDWIDTH=10,AUDIO="a"\nv.m3u8\n'
     )
-    assert parse_playlist(text, "x") == MasterPlaylist("v.m3u8", True)
+    assert parse_playlist(text, "x") == MasterPlaylist("v.m3u8", True, "s.m3u8")
     assert parse_playlist(HEAD + "a.ts", "x") == MediaPlaylist((Part("a.ts"),))
 
 

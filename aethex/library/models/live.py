@@ -142,3 +142,9 @@ class ProviderRecording(Base):
     told_at: Mapped[At]
     """When the newest of what is known of it happened."""
     created_at: Mapped[CreatedAt]
+    vod_id: Mapped[str | None] = mapped_column(
+        Text, ForeignKey("vods.id", ondelete="SET NULL"), index=True
+    )
+    """The VOD that it was copied to."""
+    archived_at: Mapped[At | None]
+    """When its copy was there; what its provider tells later changes nothing of that."""

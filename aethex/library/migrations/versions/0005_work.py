@@ -1,4 +1,4 @@
-"""Work: jobs that are claimed with a lease.
+"""Work: jobs that are claimed with a lease, and what became of copied recordings.
 
 Revision: 0005, after 0004.
 """
@@ -22,9 +22,13 @@ def upgrade() -> None:
     _jobs()
     _indexes_of_jobs()
     _workers()
+    _copies()
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_provider_recordings_vod_id"), table_name="provider_recordings")
+    op.drop_column("provider_recordings", "archived_at")
+    op.drop_column("provider_recordings", "vod_id")
     op.drop_table("workers")
     op.drop_table("jobs")
     op.execute(sa.schema.DropSequence(sa.Sequence("job_fences")))
@@ -127,3 +131,19 @@ def _workers() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
     op.create_index("ix_workers_kind_heartbeat_at", "workers", ["kind", "heartbeat_at"])
+
+
+def _copies() -> None:
+    op.add_column(
+        "provider_recordings",
+        sa.Column(
+            "vod_id",
+            sa.Text(),
+            sa.ForeignKey(
+                "vods.id", name=op.f("fk_provider_recordings_vod_id"), ondelete="SET NULL"
+            ),
+            nullable=True,
+        ),
+    )
+    op.add_column("provider_recordings", _moment("archived_at"))
+    op.create_index(op.f("ix_provider_recordings_vod_id"), "provider_recordings", ["vod_id"])

@@ -1,4 +1,4 @@
-"""`import_video`: a file or playlist becomes an archived VOD.
+"""A file or playlist becomes an archived VOD: `import_video`, and `archive_video` for jobs.
 
 What belongs here: hashing, packaging, uploading, one transaction in the library, and cleaning up.
 What does not: video itself (aethex/media), tables (aethex/library).
@@ -6,7 +6,8 @@ What does not: video itself (aethex/media), tables (aethex/library).
 The VOD's ids follow from the source's bytes and its stream, so the same import again finds the VOD
 that is there. All objects go up first and the library learns of them last, in one transaction:
 nobody ever sees half a VOD. An import that fails deletes what it uploaded; one that was killed
-leaves objects that nothing refers to, under keys that the same import overwrites.
+leaves objects that nothing refers to, under keys that the same import overwrites. A job never
+deletes what it uploaded: another worker may have its keys by then, and the same bytes under them.
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from aethex.imports.identity import derived_id, one_at_a_time, source_sha256
-from aethex.imports.scratch import scratch_folder
 from aethex.library import (
     Library,
     NewRun,
     NewVod,
     NewVodSegment,
+    NotInLibrary,
     Stream,
     Vod,
     channels,
@@ -35,10 +35,12 @@ from aethex.library import (
 )
 from aethex.media.hls import package
 from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
+from aethex.media.scratch import scratch_folder
 from aethex.media.sources import checked_file
 from aethex.media.vod import PLAYLIST_NAME, PackagedVod
 from aethex.settings import Settings
 from aethex.store import Store, open_store
+from aethex.workers.identity import derived_id, one_at_a_time, source_sha256
 
 _UPLOADS_AT_ONCE = 4
 _CONTENT_TYPES = {".m4s": "video/iso.segment", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
@@ -47,6 +49,9 @@ Progress = Callable[[str, float], None]
 """Called with the stage (`reading`, `encoding`, `packaging`, `uploading`, `waiting`) and its share
 done, 0–1.
 """
+
+InTransaction = Callable[[Session, str], None]
+"""Called in the transaction that enters a VOD, with its id, before it is committed."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +131,78 @@ def import_video(
         with one_at_a_time(settings, place.vod_id, lambda: tell("waiting", 0.0)):
             if existing := _existing_report(library, place, sha256):
                 return existing
-            with scratch_folder(settings) as folder:
-                packaged = package(
-                    path,
-                    folder / "vod",
-                    settings=settings,
-                    on_progress=lambda share, stage: tell(stage, share),
-                )
-                return _store(
-                    settings, library, place, packaged, sha256, starts_at, title, description, tell
-                )
+            return _make(
+                settings, library, place, path, sha256, starts_at, title, description, tell, None
+            )
+
+
+def archive_video(
+    settings: Settings,
+    library: Library,
+    path: Path,
+    *,
+    stream_id: str,
+    identity: str,
+    starts_at: datetime | None,
+    progress: Progress,
+    in_transaction: InTransaction,
+) -> VideoReport:
+    """As `import_video`, for a stream that is there and a source that `identity` names.
+
+    `in_transaction` runs in the transaction that enters the VOD, with the VOD's id: a worker proves
+    there that the job still is its own. A VOD of that identity that is there, also a deleted one,
+    is not made again. Raises what `progress` and `in_transaction` do as well.
+    """
+    with library.session() as s:
+        place = _place_of(s, stream_id, identity)
+    if existing := _existing_report(library, place, ""):
+        with library.session() as s:
+            in_transaction(s, place.vod_id)
+        return existing
+    return _make(settings, library, place, path, "", starts_at, None, "", progress, in_transaction)
+
+
+def _place_of(s: Session, stream_id: str, identity: str) -> _Place:
+    stream = streams.get(s, stream_id)
+    if stream is None:
+        raise NotInLibrary(f"There is no stream {stream_id}: check the id.")
+    vod_id = derived_id("vod", stream_id, identity)
+    run_id = derived_id("run", stream_id, identity)
+    return _Place(stream.channel_id, stream_id, stream.title, vod_id, run_id)
+
+
+def _make(
+    settings: Settings,
+    library: Library,
+    place: _Place,
+    path: Path,
+    sha256: str,
+    starts_at: datetime | None,
+    title: str | None,
+    description: str,
+    tell: Progress,
+    in_transaction: InTransaction | None,
+) -> VideoReport:
+    """Package the video, then store and enter it."""
+    with scratch_folder(settings) as folder:
+        packaged = package(
+            path,
+            folder / "vod",
+            settings=settings,
+            on_progress=lambda share, stage: tell(stage, share),
+        )
+        return _store(
+            settings,
+            library,
+            place,
+            packaged,
+            sha256,
+            starts_at,
+            title,
+            description,
+            tell,
+            in_transaction,
+        )
 
 
 def _place(library: Library, channel: str, stream: str, sha256: str) -> _Place:
@@ -175,8 +242,11 @@ def _store(
     title: str | None,
     description: str,
     tell: Progress,
+    in_transaction: InTransaction | None,
 ) -> VideoReport:
-    """Upload the package and enter it in the library; on any failure delete what was uploaded."""
+    """Upload the package and enter it in the library; on any failure delete what was uploaded,
+    unless it is a job's.
+    """
     store = open_store(settings)
     duration = timedelta(milliseconds=packaged.duration_ms)
     with library.session() as s:
@@ -197,9 +267,12 @@ def _store(
                 [_new_run(place, packaged, stream, started_at)],
                 _new_segments(place, packaged),
             )
+            if in_transaction is not None:
+                in_transaction(s, vod.id)
     except BaseException:
-        with suppress(Exception):
-            store.delete(keys)
+        if in_transaction is None:
+            with suppress(Exception):
+                store.delete(keys)
         raise
     report = _report(place, vod, sha256, started_at, len(packaged.segments), is_new=True)
     return replace(

@@ -7,7 +7,7 @@ not: the import.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def derived_id(prefix: str, *parts: str) -> str:
 
 
 @contextmanager
-def one_at_a_time(settings: Settings, name: str, on_wait: Callable[[], None]) -> Iterator[None]:
+def one_at_a_time(settings: Settings, name: str, on_wait: Callable[[], None]) -> Generator[None]:
     """Hold `name` in the database while the block runs; `on_wait` is called when another holds it.
 
     A process that dies gives it back. Raises DatabaseUnreachable.
