@@ -18,9 +18,7 @@ MAX_DEPTH = 16
 MAX_VALUES = 4096
 MAX_STRING_BYTES = 64 * 1024
 
-Value: TypeAlias = (
-    "bool | float | str | bytes | None | Mapping[str, Value] | Sequence[Value]"
-)
+Value: TypeAlias = "bool | float | str | bytes | Mapping[str, Value] | Sequence[Value] | None"
 
 _DOUBLE = struct.Struct(">d")
 
@@ -74,7 +72,12 @@ class _Reader:
         if depth > MAX_DEPTH or self._values > MAX_VALUES:
             raise BadRtmp("a command nests too deep or holds too many values")
         marker = self._take(1)[0]
-        if marker in (_Marker.OBJECT, _Marker.ECMA_ARRAY, _Marker.STRICT_ARRAY, _Marker.TYPED_OBJECT):
+        if marker in (
+            _Marker.OBJECT,
+            _Marker.ECMA_ARRAY,
+            _Marker.STRICT_ARRAY,
+            _Marker.TYPED_OBJECT,
+        ):
             return self._collection(marker, depth)
         return self._scalar(marker)
 
@@ -113,7 +116,9 @@ class _Reader:
         found: dict[str, Value] = {}
         while True:
             name = self._string(2)
-            if not name and self._data[self._offset : self._offset + 1] == bytes([_Marker.OBJECT_END]):
+            if not name and self._data[self._offset : self._offset + 1] == bytes(
+                [_Marker.OBJECT_END]
+            ):
                 self._offset += 1
                 return found
             found[name] = self.value(depth + 1)

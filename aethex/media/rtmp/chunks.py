@@ -174,7 +174,8 @@ class ChunkReader:
         if not stream.extended or stream.repeats_extended is False:
             return after
         if stream.repeats_extended is None and after + 4 <= len(self._buffer):
-            stream.repeats_extended = self._buffer[after : after + 4] == stream.extended
+            found = bytes(self._buffer[after : after + 4])
+            stream.repeats_extended = found == stream.extended
             return self._skip_extended(stream, after)
         return after + 4
 

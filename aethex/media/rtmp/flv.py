@@ -16,7 +16,9 @@ _SET_DATA_FRAME = amf0.encode("@setDataFrame")
 _CLEAR_DATA_FRAME = amf0.encode("@clearDataFrame")
 _HAS_AUDIO, _HAS_VIDEO = 4, 1
 _TAG = struct.Struct(">BBHHBBBH")
-_AUDIO_NAMES = frozenset(("audiocodecid", "audiosamplerate", "audiodatarate", "audioTrackIdInfoMap"))
+_AUDIO_NAMES = frozenset(
+    ("audiocodecid", "audiosamplerate", "audiodatarate", "audioTrackIdInfoMap")
+)
 _VIDEO_NAMES = frozenset(("videocodecid", "width", "videodatarate", "videoTrackIdInfoMap"))
 
 

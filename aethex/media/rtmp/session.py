@@ -104,7 +104,9 @@ class PublisherSession:
         self._require_asking()
         self._state = _State.PUBLISHING
         self._chunks.max_message_bytes = MAX_MESSAGE_BYTES
-        self._control(_Type.USER_CONTROL, _STREAM_BEGIN + self._publishing_stream.to_bytes(4, "big"))
+        self._control(
+            _Type.USER_CONTROL, _STREAM_BEGIN + self._publishing_stream.to_bytes(4, "big")
+        )
         self._status("status", "NetStream.Publish.Start", "Publishing.")
         return self.receive(b"")
 
@@ -158,13 +160,17 @@ class PublisherSession:
         """Who is not let in yet gets little memory and little time on the CPU."""
         if self._state in (_State.PUBLISHING, _State.OVER):
             return
-        if self._received_bytes > MAX_UNKNOWN_BYTES:
+        is_asking = self._state is _State.ASKING  # an encoder may send ahead of the answer
+        counted = self._chunks.waiting_bytes if is_asking else self._received_bytes
+        if counted > MAX_UNKNOWN_BYTES:
             raise BadRtmp(f"more than {MAX_UNKNOWN_BYTES} bytes before publishing")
 
     def _acknowledge(self) -> None:
         if self._received_bytes - self._acknowledged_bytes >= self._window_bytes:
             self._acknowledged_bytes = self._received_bytes
-            self._control(_Type.ACKNOWLEDGEMENT, (self._received_bytes & 0xFFFFFFFF).to_bytes(4, "big"))
+            self._control(
+                _Type.ACKNOWLEDGEMENT, (self._received_bytes & 0xFFFFFFFF).to_bytes(4, "big")
+            )
 
     # Messages.
 

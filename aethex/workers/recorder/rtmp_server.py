@@ -64,8 +64,12 @@ class RtmpServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        patience = self._limits.publish_within_seconds if tls else None
         self._server = await asyncio.start_server(
-            self._take, host, port, limit=_READ_BYTES, ssl=tls
+            *(self._take, host, port),
+            limit=_READ_BYTES,
+            ssl=tls,
+            ssl_handshake_timeout=patience,
         )
 
     @property
@@ -99,6 +103,8 @@ class RtmpServer:
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer, address))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Here, because a task that is cancelled before its first step runs nothing of its own.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str
@@ -120,7 +126,6 @@ class RtmpServer:
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
-            writer.transport.abort()
 
     async def _admit(self, publisher: _Publisher) -> Sink | None:
         """The sink of a publisher whose key is good and free; None: it was told why not."""
@@ -161,6 +166,7 @@ class _Publisher:
         self._heard = asyncio.Event()
         self._over = asyncio.Event()
         self._waiting_since: float | None = None
+        self._is_ending = False
         self._is_replaced = False
 
     # What LiveKeys asks of whoever holds a key.
@@ -168,9 +174,9 @@ class _Publisher:
     async def falls_silent(self, seconds: float) -> bool:
         """Wait until nothing was heard for so long (True), or until something is (False).
 
-        While the sink is what is waited for, the silence is ours. Over counts as silent.
+        While the sink is what is waited for, the silence is ours. Who ends anyway is silent.
         """
-        if self._over.is_set():
+        if self._is_ending:
             return True
         if self._waiting_since is None:
             return False
@@ -180,13 +186,16 @@ class _Publisher:
             async with asyncio.timeout(left):
                 await self._heard.wait()
         except TimeoutError:
-            return self._waiting_since is not None
-        return self._over.is_set()
+            return self._is_waiting()
+        return self._is_ending
+
+    def _is_waiting(self) -> bool:
+        return self._waiting_since is not None
 
     async def give_way(self) -> None:
         """End the publication and wait until its sink is finished."""
-        if not self._over.is_set() and not self._is_replaced and self._task is not None:
-            self._is_replaced = True
+        if not self._is_ending and self._task is not None:
+            self._is_ending = self._is_replaced = True
             self._task.cancel()
         await self._over.wait()
 
@@ -222,16 +231,17 @@ class _Publisher:
         try:
             is_clean = await self._relay(sink)
         except asyncio.CancelledError:
-            if not self._is_replaced:
+            if not self._is_replaced or self._task is None:
                 raise
+            self._task.uncancel()
             logger.warning("rtmp: %s was silent; a newer one took its key", self._address)
         finally:
-            self._waiting_since = None
+            self._is_ending = True
+            self._heard.set()
             try:
                 await sink.finish(is_clean)
             finally:
                 self._over.set()
-                self._heard.set()
 
     async def _relay(self, sink: Sink) -> bool:
         events = self._session.accept()
@@ -265,9 +275,11 @@ class _Publisher:
         output = self._session.take_output()
         if output:
             self._writer.write(output)
-            with suppress(OSError):
+            try:
                 async with asyncio.timeout(self._limits.idle_seconds):
                     await self._writer.drain()
+            except OSError:  # TimeoutError is one; the next read tells that the connection is lost
+                self._writer.transport.abort()
 
     async def say_goodbye(self) -> None:
         """Send the last answer, and wait until the client has read it and closed.

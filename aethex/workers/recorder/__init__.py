@@ -1,0 +1,1 @@
+"""Recording live streams: who publishes, and what becomes of the bytes."""
