@@ -47,9 +47,8 @@ def main() -> None:
 def show(what: str, chunk_bytes: int, size_bytes: int, cpu_seconds: float) -> None:
     rate = size_bytes / cpu_seconds
     streams = rate / STREAM_BYTES_PER_SECOND
-    print(
-        f"{what:>24} {chunk_bytes:>6} {rate / 1e6:>12.0f} {streams:>15.0f} {20 / streams:>6.2f} core"
-    )
+    numbers = f"{rate / 1e6:>12.0f} {streams:>15.0f} {20 / streams:>6.3f} core"
+    print(f"{what:>24} {chunk_bytes:>6} {numbers}")
 
 
 def opening() -> bytes:
