@@ -137,10 +137,9 @@ class RtmpServer:
             return None
         try:
             sink = await self._on_publish(publish)
-        except Exception:
-            publisher.refuse("the key could not be checked")
-            await publisher.say_goodbye()
-            raise
+        except Exception as error:
+            publisher.refuse(f"its key could not be checked ({type(error).__name__})")
+            return None
         if sink is None:
             publisher.refuse("its key is not known")
         return sink
