@@ -3,7 +3,8 @@
 Encodes a publication like an encoder's (6 Mbit/s of video at 30 frames a second, and audio) in
 chunks of 128 bytes (ffmpeg) and of 4096 (OBS). Measures the CPU time that turns it into FLV:
 by the session alone, fed with reads of 64 KiB, and by the whole server, to which several
-publishers push over loopback as fast as it takes them, from a process of their own.
+publishers push over loopback as fast as it takes them, from a process of their own. Last, 20
+publishers push in real time, frame by frame, for ten seconds: what that takes of a core.
 
     .venv/bin/python -m benchmarks.rtmp [--seconds 60] [--publishers 4]
 """
@@ -29,6 +30,7 @@ STREAM_BYTES_PER_SECOND = 6_000_000 / 8
 FRAME_BYTES = 25_000
 AUDIO_BYTES = 400
 READ_BYTES = 64 * 1024
+LIVE_SECONDS = 10
 
 
 def main() -> None:
@@ -42,6 +44,11 @@ def main() -> None:
         show("session and FLV", chunk_bytes, len(media), session_seconds(media))
         cpu_seconds = asyncio.run(server_seconds(media, options.publishers))
         show("server, over loopback", chunk_bytes, len(media) * options.publishers, cpu_seconds)
+        live = publication(LIVE_SECONDS, chunk_bytes)
+        cpu_seconds = asyncio.run(server_seconds(live, 20, is_live=True))
+        print(
+            f"{'20 live publishers':>24} {chunk_bytes:>6} {cpu_seconds / LIVE_SECONDS:>40.3f} core"
+        )
 
 
 def show(what: str, chunk_bytes: int, size_bytes: int, cpu_seconds: float) -> None:
@@ -103,7 +110,7 @@ class CountingSink:
         self.ended.set()
 
 
-async def server_seconds(media: bytes, publishers: int) -> float:
+async def server_seconds(media: bytes, publishers: int, *, is_live: bool = False) -> float:
     """CPU seconds of a server to which so many push it, each under a key of its own."""
     sinks = [CountingSink() for _ in range(publishers)]
     free = iter(sinks)
@@ -113,7 +120,7 @@ async def server_seconds(media: bytes, publishers: int) -> float:
 
     server = await serve_rtmp("127.0.0.1", 0, accept)
     pushers = multiprocessing.get_context("spawn").Process(
-        target=push_all, args=(server.port, media, publishers)
+        target=push_all, args=(server.port, media, publishers, is_live)
     )
     pushers.start()
     started = time.process_time()
@@ -126,18 +133,27 @@ async def server_seconds(media: bytes, publishers: int) -> float:
     return spent
 
 
-def push_all(port: int, media: bytes, publishers: int) -> None:
-    threads = [threading.Thread(target=push, args=(port, media, n)) for n in range(publishers)]
+def push_all(port: int, media: bytes, publishers: int, is_live: bool) -> None:
+    threads = [
+        threading.Thread(target=push, args=(port, media, number, is_live))
+        for number in range(publishers)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def push(port: int, media: bytes, number: int) -> None:
+def push(port: int, media: bytes, number: int, is_live: bool) -> None:
     start = opening().replace(b"\x00\x03key", f"\x00\x03{number:03}".encode())
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(start + media)
+        connection.sendall(start)
+        frames = LIVE_SECONDS * 30 if is_live else 1
+        step = -(-len(media) // frames)
+        began = time.monotonic()
+        for frame in range(frames):
+            time.sleep(max(0.0, began + frame / 30 - time.monotonic()))
+            connection.sendall(media[frame * step : (frame + 1) * step])
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(READ_BYTES):
             pass

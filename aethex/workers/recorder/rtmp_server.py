@@ -112,20 +112,25 @@ class RtmpServer:
         publisher = _Publisher(reader, writer, address, self._limits)
         try:
             try:
-                sink = await self._admit(publisher)
+                await self._record(publisher)
             finally:
-                self._unknown -= 1
-            if sink is not None:
-                await publisher.relay(sink)
+                self._keys.release(publisher)
             await publisher.say_goodbye()
         except Exception as error:
             # Never its text: it may quote the key that the caller was asked about.
             logger.error("rtmp: %s dropped: %s", address, type(error).__name__)
         finally:
-            self._keys.release(publisher)
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
+
+    async def _record(self, publisher: _Publisher) -> None:
+        try:
+            sink = await self._admit(publisher)
+        finally:
+            self._unknown -= 1
+        if sink is not None:
+            await publisher.relay(sink)
 
     async def _admit(self, publisher: _Publisher) -> Sink | None:
         """The sink of a publisher whose key is good and free; None: it was told why not."""

@@ -306,6 +306,21 @@ def test_a_key_that_cannot_be_checked_is_refused_and_not_logged(
     assert KEY not in caplog.text
 
 
+def test_a_key_that_could_not_be_checked_can_be_tried_again_at_once() -> None:
+    async def test() -> None:
+        answers: list[Sink | None] = [Kept(), None]
+
+        async def accept(_: Publish) -> Sink | None:
+            return answers.pop()
+
+        async with serving(on_publish=accept) as (server, _):
+            first, second = await Client.connect(server.port), await Client.connect(server.port)
+            assert b"Publish.BadName" in await first.ask(KEY)
+            assert b"Publish.Start" in await second.ask(KEY)
+
+    run(test)
+
+
 def test_the_server_speaks_rtmps(tmp_path: Path) -> None:
     server_side, client_side = tls_pair(tmp_path)
 
