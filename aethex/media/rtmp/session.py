@@ -30,6 +30,7 @@ _OUR_CHUNK_BYTES = 4096
 _WINDOW_BYTES = 2_500_000
 _MAX_NAME = 1024
 _MAX_STREAMS = 16
+_MAX_AGGREGATED = 4096  # each becomes an object that is larger than the bytes of the smallest one
 _STREAM_BEGIN, _PING_REQUEST, _PING_RESPONSE = b"\0\0", b"\0\6", b"\0\7"
 _MEDIA = {int(kind): kind for kind in MediaKind}
 _FOURCCS = ["avc1", "hvc1", "av01", "vp09", "mp4a", "Opus", "fLaC", "ac-3", "ec-3"]
@@ -282,15 +283,18 @@ class PublisherSession:
         self._send(type_id, 0, payload, chunk_stream=2)
 
     def _send(self, type_id: int, stream_id: int, payload: bytes, *, chunk_stream: int) -> None:
-        # No answer is longer than the smallest chunk size that is in force when it is sent.
+        # What goes out before our Set Chunk Size is shorter than the 128 bytes that hold until then.
         message = Message(type_id, stream_id, 0, payload)
         self._output += write_chunks(message, chunk_stream, _OUR_CHUNK_BYTES)
 
 
 def _split_aggregate(message: Message) -> Iterator[Media]:
     """The messages of an aggregate one, which are FLV tags; their times are relative (7.1.6)."""
-    payload, offset, first_ms = message.payload, 0, None
+    payload, offset, first_ms, count = message.payload, 0, None, 0
     while offset + 11 <= len(payload):
+        count += 1
+        if count > _MAX_AGGREGATED:
+            raise BadRtmp(f"an aggregate of more than {_MAX_AGGREGATED} messages")
         size = int.from_bytes(payload[offset + 1 : offset + 4], "big")
         low, high = payload[offset + 4 : offset + 7], payload[offset + 7 : offset + 8]
         time_ms = int.from_bytes(high + low, "big")

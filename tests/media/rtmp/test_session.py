@@ -178,6 +178,14 @@ def test_an_aggregate_message_is_taken_apart() -> None:
     ]
 
 
+def test_an_aggregate_of_very_many_messages_is_refused() -> None:
+    session = session_that_publishes(Chunker())
+    tag = bytes([VIDEO, 0, 0, 1]) + bytes(7) + b"x" + bytes(4)
+    events = session.receive(Chunker().bytes_of([Sent(7, 22, 0, tag * 10_000)]))
+    assert len(events) < 5_000
+    assert isinstance(events[-1], End)
+
+
 @pytest.mark.parametrize(
     "data",
     [
