@@ -173,10 +173,11 @@ class ChunkReader:
         """
         if not stream.extended or stream.repeats_extended is False:
             return after
-        if stream.repeats_extended is None and after + 4 <= len(self._buffer):
+        if stream.repeats_extended is None:
             found = bytes(self._buffer[after : after + 4])
-            stream.repeats_extended = found == stream.extended
-            return self._skip_extended(stream, after)
+            if found == stream.extended or not stream.extended.startswith(found):
+                stream.repeats_extended = found == stream.extended
+                return self._skip_extended(stream, after)
         return after + 4
 
     def _take_chunk(self, stream: _ChunkStream) -> bool:

@@ -283,7 +283,7 @@ class PublisherSession:
         self._send(type_id, 0, payload, chunk_stream=2)
 
     def _send(self, type_id: int, stream_id: int, payload: bytes, *, chunk_stream: int) -> None:
-        # What goes out before our Set Chunk Size is shorter than the 128 bytes that hold until then.
+        # What goes out before our Set Chunk Size is shorter than the 128 bytes that hold till then.
         message = Message(type_id, stream_id, 0, payload)
         self._output += write_chunks(message, chunk_stream, _OUR_CHUNK_BYTES)
 
