@@ -5,8 +5,9 @@ starting and watching it (`sandbox.py`). Standard library only, and no import of
 starts in every child.
 
 LIMITS is JSON: `parent` (process id), `memory_bytes`, `cpu_seconds`, `file_bytes`, `list` (folders
-whose names it may see), `read` (files and folders it may read), `write` (folders it may write). The
-kernel's means are used where it has them; the limits that every Linux has are not optional.
+whose names it may see), `read` (files and folders it may read), `write` (folders it may write),
+`network` (whether it keeps the network: only what takes a stream in does). The kernel's means are
+used where it has them; the limits that every Linux has are not optional.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def main(arguments: list[str]) -> None:
     limits: dict[str, object] = json.loads(arguments[0])
     libc = ctypes.CDLL(None, use_errno=True)
     _die_with(libc, int(str(limits["parent"])))
-    _leave_network(libc)
+    if not limits["network"]:
+        _leave_network(libc)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _restrict_files(libc, _paths(limits["list"]), _paths(limits["read"]), _paths(limits["write"]))
     for kind, value in (

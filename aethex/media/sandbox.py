@@ -173,7 +173,20 @@ def _last_line(text: str) -> str:
     return text.strip().splitlines()[-1][:300]
 
 
-def _confined(scratch: Path, readable: Sequence[Path], limits: Limits) -> list[str]:
+def confined_with_network(
+    program: Sequence[str], *, readable: Sequence[Path], limits: Limits
+) -> list[str]:
+    """The command of a program that takes a stream in from the network, in the sandbox.
+
+    It may write no file at all. Its caller starts it, in a session of its own and with an empty
+    environment, watches it and kills it; `limits.wall_seconds` bounds its CPU time only.
+    """
+    return [*_confined(None, readable, limits, has_network=True), *program]
+
+
+def _confined(
+    scratch: Path | None, readable: Sequence[Path], limits: Limits, *, has_network: bool = False
+) -> list[str]:
     code = (_PROJECT_DIR / "aethex", sys.prefix, sys.base_prefix, *_SYSTEM_READABLE)
     policy = {
         "parent": os.getpid(),
@@ -182,7 +195,8 @@ def _confined(scratch: Path, readable: Sequence[Path], limits: Limits) -> list[s
         "file_bytes": limits.file_bytes,
         "list": [str(_PROJECT_DIR)],
         "read": [str(path) for path in (*code, *readable)],
-        "write": [str(scratch), "/dev/null"],
+        "write": [*([] if scratch is None else [str(scratch)]), "/dev/null"],
+        "network": has_network,
     }
     return [sys.executable, "-I", "-S", str(_CONFINE), json.dumps(policy), "--"]
 
