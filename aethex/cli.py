@@ -17,12 +17,14 @@ from aethex.commands import (
     bucket,
     forgetting,
     importing,
+    live_inputs,
     pipeline,
     platform,
     settings,
     simulating,
     tokens,
     vods,
+    webhooks,
 )
 from aethex.commands.failures import one_line
 from aethex.commands.terminal import errors
@@ -38,6 +40,8 @@ app = typer.Typer(
 app.add_typer(importing.app, name="import")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
+app.add_typer(live_inputs.app, name="inputs")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(bucket.app, name="bucket")
 app.add_typer(vods.app, name="vods")
 platform.add_commands(app)

@@ -120,6 +120,21 @@ def due(s: Session, limit: int) -> Sequence[str]:
     return s.scalars(query).all()
 
 
+def of_input(s: Session, provider: str, external_id: str) -> Sequence[str]:
+    """Ids of what waits for an input, and of recordings that are told of by its id, in the order in
+    which they came in.
+    """
+    waits = (WebhookEvent.state == "waiting") & (WebhookEvent.external_id == external_id)
+    query = (
+        select(WebhookEvent.id)
+        .where(
+            WebhookEvent.provider == provider, waits | (WebhookEvent.recording_id == external_id)
+        )
+        .order_by(WebhookEvent.id)
+    )
+    return s.scalars(query).all()
+
+
 def of_recording(s: Session, provider: str, recording_id: str) -> Sequence[WebhookEvent]:
     """All that was told of one recording, whatever became of it."""
     query = select(WebhookEvent).where(

@@ -5,16 +5,21 @@ read. What does not: when they are asked (the service's collector), and what bec
 a notice.
 
 A provider is a module with a class that has the methods of `base.Provider` (its viewers can be
-counted), `notices.WebhookSource` (it sends webhooks), or one for each; `PROVIDERS` and `WEBHOOKS`
-name them.
+counted), of `notices.WebhookSource` (it sends webhooks), of `making.InputMaker` (live inputs are
+made by its API), or one class for each; `PROVIDERS`, `WEBHOOKS` and `INPUT_MAKERS` name them.
 """
 
 from __future__ import annotations
 
 from aethex.providers.base import Provider, ProviderError
-from aethex.providers.cloudflare_stream import CloudflareStream, CloudflareWebhooks
+from aethex.providers.cloudflare_stream import (
+    CloudflareInputs,
+    CloudflareStream,
+    CloudflareWebhooks,
+)
+from aethex.providers.making import InputMaker, MadeInput
 from aethex.providers.mediamtx import MediaMtxWebhooks
-from aethex.providers.mux import MuxWebhooks
+from aethex.providers.mux import MuxInputs, MuxWebhooks
 from aethex.providers.nginx_rtmp import NginxRtmpWebhooks
 from aethex.providers.notices import Notice, Recording, Refused, Sent, Unreadable, WebhookSource
 from aethex.providers.owncast import OwncastWebhooks
@@ -37,6 +42,11 @@ WEBHOOKS: dict[str, type[WebhookSource]] = {
 }
 """Those that send webhooks, by the name that inputs and the webhooks' addresses have."""
 
+INPUT_MAKERS: dict[str, type[InputMaker]] = {
+    maker.name: maker for maker in (CloudflareInputs, MuxInputs)
+}
+"""Those by whose API live inputs can be made."""
+
 
 def configured_providers(settings: Settings) -> dict[str, Provider]:
     """Those that the settings say enough about to be asked."""
@@ -45,9 +55,12 @@ def configured_providers(settings: Settings) -> dict[str, Provider]:
 
 
 __all__ = [
+    "INPUT_MAKERS",
     "PROVIDERS",
     "WEBHOOKS",
     "CloudflareStream",
+    "InputMaker",
+    "MadeInput",
     "Notice",
     "Provider",
     "ProviderError",

@@ -11,13 +11,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
+import httpx
 from pydantic import SecretStr
 
 from aethex.providers.bodies import at, items, moment, number, read_json, redact, text, texts, whole
+from aethex.providers.making import MadeInput, ask, made
 from aethex.providers.notices import Notice, NoticeKind, Recording, RecordingState, Sent
 from aethex.providers.verifying import check_signature
 from aethex.settings import Settings
 
+API_URL = "https://api.mux.com"
+PUBLISH_URL = "rtmps://global-live.mux.com:443/app"
+
+_LONGEST_WINDOW_SECONDS = 1800
 _STREAM = "video.live_stream."
 _ASSET = "video.asset."
 _SIGNALS: dict[str, NoticeKind] = {
@@ -85,46 +91,63 @@ def _recording(kind: str, data: Any) -> Recording | None:
     asset_id = text(data, "id")
     if not kind.startswith(_ASSET) or event not in _ASSET_EVENTS or asset_id is None:
         return None
-    playback = [
-        {"id": text(one, "id"), "policy": text(one, "policy")}
-        for one in items(data, "playback_ids")
-        if text(one, "id")
-    ]
+    playback = _playback_ids(data)
     public = [one["id"] for one in playback if one["policy"] == "public"]
-    chosen = (public or [one["id"] for one in playback] or [None])[0]
-    files = [
-        {name: text(one, name) or whole(one, name) for name in ("name", "ext", "height", "width")}
-        | {"bytes": whole(one, "filesize")}
-        for one in items(data, "static_renditions", "files")
-        if text(one, "name")
-    ]
-    sizes = [
-        size
-        for one in items(data, "static_renditions", "files")
-        if (size := whole(one, "filesize"))
-    ]
-    best = max(files, key=lambda one: whole(one, "bytes") or 0, default=None)
-    times = [
-        {"started_at": found.isoformat(), "duration_seconds": number(one, "duration")}
-        for one in items(data, "recording_times")
-        if (found := moment(one, "started_at"))
-    ]
-    details = {"playback_ids": playback, "files": files, "recording_times": times}
-    details |= {"max_frame_rate": number(data, "max_stored_frame_rate")}
-    details |= {"resolution_tier": text(data, "resolution_tier")}
-    details |= {"error": "; ".join(texts(data, "errors", "messages")) or None}
-    base = f"https://stream.mux.com/{chosen}"
+    chosen = [*public, *(one["id"] for one in playback)][:1]
+    base = f"https://stream.mux.com/{chosen[0]}" if chosen else None
+    files = _files(data)
+    largest = max(files, key=lambda one: one["bytes"] or 0, default=None)
+    times = _recording_times(data)
+    details = {
+        "playback_ids": playback,
+        "files": files,
+        "recording_times": times,
+        "max_frame_rate": number(data, "max_stored_frame_rate"),
+        "resolution_tier": text(data, "resolution_tier"),
+        "error": "; ".join(texts(data, "errors", "messages")),
+    }
     return Recording(
         external_id=asset_id,
         state=_state(kind, data),
-        hls_url=f"{base}.m3u8" if chosen else None,
-        mp4_url=f"{base}/{best['name']}" if chosen and best else None,
+        hls_url=f"{base}.m3u8" if base else None,
+        mp4_url=f"{base}/{largest['name']}" if base and largest else None,
         is_signed=not public if playback else None,
         duration_seconds=number(data, "duration"),
-        size_bytes=max(sizes, default=None),
-        started_at=datetime.fromisoformat(str(times[0]["started_at"])) if times else None,
+        size_bytes=largest["bytes"] if largest else None,
+        started_at=datetime.fromisoformat(times[0]["started_at"]) if times else None,
         details={name: value for name, value in details.items() if value},
     )
+
+
+def _playback_ids(data: Any) -> list[dict[str, Any]]:
+    return [
+        {"id": playback_id, "policy": text(one, "policy")}
+        for one in items(data, "playback_ids")
+        if (playback_id := text(one, "id"))
+    ]
+
+
+def _files(data: Any) -> list[dict[str, Any]]:
+    """The asset's MP4 files; their size comes as text."""
+    return [
+        {
+            "name": name,
+            "ext": text(one, "ext"),
+            "width": whole(one, "width"),
+            "height": whole(one, "height"),
+            "bytes": whole(one, "filesize"),
+        }
+        for one in items(data, "static_renditions", "files")
+        if (name := text(one, "name"))
+    ]
+
+
+def _recording_times(data: Any) -> list[dict[str, Any]]:
+    return [
+        {"started_at": started_at.isoformat(), "duration_seconds": number(one, "duration")}
+        for one in items(data, "recording_times")
+        if (started_at := moment(one, "started_at"))
+    ]
 
 
 def _state(kind: str, data: Any) -> RecordingState:
@@ -132,3 +155,41 @@ def _state(kind: str, data: Any) -> RecordingState:
         return "failed"
     is_whole = kind == _COMPLETED or text(data, "live_stream_id") is None
     return "ready" if is_whole and at(data, "is_live") is not True else "pending"
+
+
+class MuxInputs:
+    """Makes live streams: `POST /video/v1/live-streams`. Mux records each session as an asset; the
+    settings of new assets say how.
+    """
+
+    name: ClassVar[str] = "mux"
+    needed_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MUX_TOKEN_ID", "AETHEX_MUX_TOKEN_SECRET")
+
+    def __init__(self, token_id: str, secret: SecretStr, api_url: str = API_URL) -> None:
+        self._url = f"{api_url}/video/v1/live-streams"
+        self._token_id = token_id
+        self._secret = secret
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """With an access token that may write Mux Video."""
+        token_id, secret = settings.mux_token_id, settings.mux_token_secret
+        return cls(token_id, secret, API_URL) if token_id and secret else None
+
+    def make(
+        self, http: httpx.Client, title: str, *, is_recorded: bool, reconnect_seconds: int
+    ) -> MadeInput:
+        """A new live stream. Raises ProviderError."""
+        body: dict[str, Any] = {
+            "playback_policies": ["public"],
+            "reconnect_window": min(reconnect_seconds, _LONGEST_WINDOW_SECONDS),
+            "meta": {"title": title},
+        }
+        if is_recorded:
+            body["new_asset_settings"] = {
+                "playback_policies": ["public"],
+                "static_renditions": [{"resolution": "highest"}],
+            }
+        auth = (self._token_id, self._secret.get_secret_value())
+        said = at(ask(http, "Mux", self._url, body, auth=auth), "data")
+        return made("Mux", text(said, "id"), PUBLISH_URL, text(said, "stream_key"))

@@ -51,7 +51,7 @@ class OwncastWebhooks:
     def redacted(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
         """Of streams what they say; of the rest (chat, people) nothing but the kind and the id."""
         data = at(fields, "eventData")
-        given = cast("Mapping[str, Any]", data) if isinstance(data, Mapping) else {}
+        given = cast("Mapping[str, Any]", data if isinstance(data, Mapping) else {})
         kept = _KEPT if text(fields, "type") in _SIGNALS else {"id", "timestamp"}
         return redact(
             {

@@ -136,6 +136,17 @@ def apply_waiting(library: Library, now: Callable[[], datetime], limit: int = BA
     return sum(apply(library, event_id, now()) != "waiting" for event_id in ids)
 
 
+def apply_for_input(
+    library: Library, provider: str, external_id: str, now: Callable[[], datetime]
+) -> int:
+    """Apply what waited for an input that is there now, and look again at recordings that were told
+    of by its id; how many were applied.
+    """
+    with library.session() as s:
+        ids = inbox.of_input(s, provider, external_id)
+    return sum(apply(library, event_id, now(), again=True) == "applied" for event_id in ids)
+
+
 def _is_unknown(notice: Notice) -> bool:
     return notice.kind == "unknown" or (notice.recording is None and notice.input_id is None)
 

@@ -10,10 +10,10 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
@@ -39,10 +39,16 @@ class WebhookOut(BaseModel):
     kept: int = Field(description="Events that are new; 0 for a repeat.", examples=[1])
 
 
+class AllowedOut(BaseModel):
+    """It may."""
+
+    allowed: Literal[True] = Field(default=True, description="Always true; else it is a 401.")
+
+
 @router.post(
     "/mediamtx/auth",
     summary="May a MediaMTX publisher publish",
-    status_code=204,
+    response_model=AllowedOut,
     responses=documented_problems(401, 413, 422, 503),
     openapi_extra={
         "parameters": [
@@ -66,7 +72,7 @@ class WebhookOut(BaseModel):
     },
 )
 async def authorize_mediamtx(request: Request) -> Response:
-    """MediaMTX' `authMethod: http`: 204 lets, 401 does not.
+    """MediaMTX' `authMethod: http`: 200 lets, 401 does not.
 
     Publishing needs the stream key of the input that has the path: as the password, the token, or
     `key` in the address. Reading is let; everything else is not.
@@ -80,7 +86,7 @@ async def authorize_mediamtx(request: Request) -> Response:
         raise Problem(422, str(error), kind="invalid") from error
     action, path = text(fields, "action"), text(fields, "path")
     if action in _READS:
-        return Response(status_code=204)
+        return JSONResponse({"allowed": True})
     keys = publisher_keys(fields)
 
     def may_publish() -> bool:
@@ -92,7 +98,37 @@ async def authorize_mediamtx(request: Request) -> Response:
         raise Problem(
             401, "Publish with the stream key of this path's input: `aethex inputs add` gives one."
         )
-    return Response(status_code=204)
+    return JSONResponse({"allowed": True})
+
+
+@router.get(
+    "/mediamtx",
+    summary="A MediaMTX hook, all in its address",
+    response_model=WebhookOut,
+    responses=documented_problems(401, 413, 422, 503),
+    openapi_extra={
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": text,
+            }
+            for name, text in (
+                ("token", "The token of the server's hooks (or the header X-AeThex-Token)."),
+                ("event", "Which hook: `available`, `unavailable`, `segmentComplete`."),
+                ("path", "`$MTX_PATH`: the input."),
+                ("source_id", "`$MTX_SOURCE_ID`: by it a repeat is known."),
+                ("segment_path", "`$MTX_SEGMENT_PATH`."),
+                ("segment_duration", "`$MTX_SEGMENT_DURATION`, in seconds."),
+            )
+        ]
+    },
+)
+async def receive_mediamtx_hook(request: Request) -> Response:
+    """The same as by POST: MediaMTX' hooks are commands, and a plain `curl` asks by GET."""
+    return await _receive(request, MediaMtxWebhooks.name)
 
 
 @router.post(
@@ -116,7 +152,10 @@ async def authorize_mediamtx(request: Request) -> Response:
         }
     },
 )
-async def receive_webhook(request: Request, provider: str) -> Response:
+async def receive_webhook(
+    request: Request,
+    provider: Annotated[str, Path(description="Who tells it, as inputs name it.")],
+) -> Response:
     """Takes a webhook of `cloudflare`, `mux`, `mediamtx`, `srs`, `nginx_rtmp` or `owncast`, 1 MiB
     at most: signed, or with the token as `?token=` or `X-AeThex-Token`.
 
@@ -124,6 +163,10 @@ async def receive_webhook(request: Request, provider: str) -> Response:
     ignored; what tells of an input that nobody has added yet is applied once it is added. A repeat
     is answered alike and changes nothing. A publisher with a wrong stream key is answered 403.
     """
+    return await _receive(request, provider)
+
+
+async def _receive(request: Request, provider: str) -> Response:
     kind = WEBHOOKS.get(provider)
     if kind is None:
         raise not_found("provider", provider)

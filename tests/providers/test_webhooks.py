@@ -153,7 +153,7 @@ def test_cloudflare_takes_only_what_its_secrets_can_verify():
         ("cloudflare live", "cloudflare_notification_secret"),
     ):
         with pytest.raises(Refused, match=f"AETHEX_{missing.upper()}"):
-            verify(ONE_OF_EACH[name], **{missing: None})
+            source_of(ONE_OF_EACH[name], **{missing: None}).verify(ONE_OF_EACH[name].sent(), NOW)
 
 
 def test_cloudflares_documented_webhooks(shared_data):

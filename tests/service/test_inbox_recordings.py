@@ -117,6 +117,7 @@ def test_a_recording_that_comes_before_its_stream_finds_it_later(library, channe
         hooks.cloudflare_live("disconnected", "in1", START + HOUR),
     )
     found = recording(library, "cloudflare", "v1")
+    assert found.stream_id is not None
     with library.session() as s:
         assert [one.id for one in provider_recordings.of_stream(s, found.stream_id)] == [found.id]
 

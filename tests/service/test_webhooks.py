@@ -269,9 +269,9 @@ def test_mediamtx_asks_whether_a_publisher_may(
         options = {"json": body, "params": {"token": token}}
         return client.request("POST", "/webhooks/mediamtx/auth", **options).status_code
 
-    assert ask(password="right-key") == 204
-    assert ask(token_="x", query="key=right-key&x=1") == 204
-    assert ask(password="right-key", action="read", path="other") == 204
+    assert ask(password="right-key") == 200
+    assert ask(token_="x", query="key=right-key&x=1") == 200
+    assert ask(password="right-key", action="read", path="other") == 200
     assert ask() == 401
     assert ask(password="wrong") == 401
     assert ask(password="right-key", path="other") == 401
@@ -279,6 +279,17 @@ def test_mediamtx_asks_whether_a_publisher_may(
     assert ask(password="right-key", action="api") == 401
     assert ask(token="wrong", password="right-key") == 401
     assert events(library) == []
+
+
+def test_a_mediamtx_hook_may_ask_by_get(client: Client, library: Library, channel: Channel) -> None:
+    added = add(library, channel, "mediamtx", "gdq")
+    hook = hooks.mediamtx("available")
+    assert client.get("/webhooks/mediamtx", params=hook.query).json() == {"code": 0, "kept": 1}
+    assert send(client, hook).json() == {"code": 0, "kept": 0}
+    assert client.get("/webhooks/mediamtx", params=hook.query | {"token": "x"}).status_code == 401
+    assert client.get("/webhooks/srs", params=hook.query).status_code == 405
+    with library.session() as s:
+        assert live.live_stream(s, added) is not None
 
 
 def test_what_cannot_be_applied_waits_with_a_note(

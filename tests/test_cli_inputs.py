@@ -1,0 +1,276 @@
+"""`aethex inputs …` and `aethex webhooks …`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from aethex.library import Library, inbox, inputs, live
+from aethex.library.channels import ensure_channel
+from aethex.providers import WEBHOOKS
+from aethex.service import inbox as service_inbox
+from aethex.settings import Settings
+from tests.commands import Commands, Outcome
+from tests.provider_apis import (
+    ACCOUNT,
+    CLOUDFLARE_KEY,
+    MUX_KEY,
+    TOKEN,
+    TOKEN_ID,
+    ProviderApis,
+    provider_apis,
+)
+from tests.providers import hooks
+from tests.providers.hooks import Hook, with_secrets
+
+NOW = datetime(2026, 1, 30, 19, 0, tzinfo=UTC)
+KEY = re.compile(r"^[A-Za-z0-9_-]{32}$", re.MULTILINE)
+TOKENS = {
+    "cloudflare_account_id": ACCOUNT,
+    "cloudflare_api_token": TOKEN,
+    "mux_token_id": TOKEN_ID,
+    "mux_token_secret": TOKEN,
+}
+
+
+@pytest.fixture
+def aethex(tmp_path: Path, database_url: str, library: Library) -> Commands:
+    """The command, on a library with a channel."""
+    with library.session() as s:
+        ensure_channel(s, "gdq")
+    return Commands(tmp_path / "data", database_url, TOKENS)
+
+
+@pytest.fixture
+def apis(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProviderApis]:
+    with provider_apis() as server:
+        monkeypatch.setattr("aethex.providers.cloudflare_stream.API_URL", server.url)
+        monkeypatch.setattr("aethex.providers.mux.API_URL", server.url)
+        yield server
+
+
+def keep(library: Library, settings: Settings, *sent: Hook) -> None:
+    """Put webhooks into the inbox and apply none."""
+    for hook in sent:
+        source = WEBHOOKS[hook.provider].from_settings(with_secrets(settings))
+        assert source is not None
+        with library.session() as s:
+            service_inbox.keep(s, source, *service_inbox.read(source, hook.sent()), NOW)
+
+
+def good(outcome: Outcome) -> str:
+    assert outcome.code == 0, outcome.stderr
+    return outcome.stdout
+
+
+def is_stored(library: Library, secret: str) -> bool:
+    with library.session() as s:
+        rows = s.scalars(text("select t::text from channel_inputs t")).all()
+    assert rows
+    return any(secret in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (["rtmp"], "rtmp://localhost:1935/live"),
+        (["srt"], "srt://localhost:"),
+        (["srs", "live/gdq"], "rtmp://<your SRS>/live/gdq?key=KEY"),
+        (["mediamtx", "gdq"], "rtmp://<your MediaMTX>/gdq?key=KEY"),
+        (["nginx_rtmp", "live/gdq"], "rtmp://<your nginx>/live/gdq?key=KEY"),
+    ],
+)
+def test_a_stream_key_is_printed_once_and_only_its_digest_is_stored(
+    aethex: Commands, library: Library, arguments: list[str], address: str
+) -> None:
+    printed = good(aethex("inputs", "add", "gdq", *arguments, "--name", "Studio"))
+    (key,) = KEY.findall(printed)
+    assert address in printed
+    assert not is_stored(library, key)
+    with library.session() as s:
+        found = inputs.by_stream_key(s, arguments[0], key)
+        assert inputs.by_stream_key(s, arguments[0], key + "x") is None
+        assert inputs.by_stream_key(s, "another", key) is None
+    assert found is not None
+    assert found.name == "Studio"
+    listed = good(aethex("inputs", "list", "--channel", "gdq"))
+    assert found.id in listed
+    assert key not in listed
+
+
+def test_a_pulled_input_has_an_address_and_no_key(aethex: Commands, library: Library) -> None:
+    url = "https://example.com/live/index.m3u8"
+    printed = good(aethex("inputs", "add", "gdq", "pull", "--pull", url))
+    assert not KEY.search(printed)
+    with library.session() as s:
+        [found] = inputs.list_inputs(s)
+    assert (found.pull_url, found.key_digest, found.external_id) == (url, None, found.id)
+
+
+def test_an_input_is_made_at_cloudflare_with_recording_switched_on(
+    aethex: Commands, library: Library, apis: ProviderApis
+) -> None:
+    printed = good(aethex("inputs", "add", "gdq", "cloudflare", "--create", "--name", "Studio"))
+    assert "rtmps://live.cloudflare.com:443/live/" in printed
+    assert CLOUDFLARE_KEY in printed
+    assert not is_stored(library, CLOUDFLARE_KEY)
+    [(_, body)] = apis.asked
+    assert body == {"meta": {"name": "Studio"}, "recording": {"mode": "automatic"}}
+    with library.session() as s:
+        found = inputs.by_external_id(s, "cloudflare", "66be4bf738797e01e1fca35a7bdecdcd")
+    assert found is not None
+    assert found.is_recorded_by_provider
+
+
+def test_an_input_is_made_at_mux_with_the_same_reconnect_window(
+    aethex: Commands, library: Library, apis: ProviderApis
+) -> None:
+    options = ("--create", "--reconnect-seconds", 120)
+    printed = good(aethex("inputs", "add", "gdq", "mux", *options))
+    assert "rtmps://global-live.mux.com:443/app" in printed
+    assert MUX_KEY in printed
+    assert not is_stored(library, MUX_KEY)
+    good(aethex("inputs", "add", "gdq", "cloudflare", "--create", "--we-record"))
+    (_, mux), (_, cloudflare) = apis.asked
+    assert mux["reconnect_window"] == 120
+    assert mux["new_asset_settings"]["playback_policies"] == ["public"]
+    assert cloudflare["recording"] == {"mode": "off"}
+    with library.session() as s:
+        one, other = inputs.list_inputs(s)
+    assert (one.reconnect_seconds, one.is_recorded_by_provider) == (120, True)
+    assert not other.is_recorded_by_provider
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "error"),
+    [
+        (["nobody", "rtmp"], {}, "no channel 'nobody'"),
+        (["gdq", "vimeo"], {}, "'vimeo' is no provider of inputs: give cloudflare, mux,"),
+        (["gdq", "srs"], {}, "needs the id that srs knows it by"),
+        (["gdq", "pull"], {}, "needs an address"),
+        (["gdq", "pull", "--pull", "file:///etc/passwd"], {}, "cannot be pulled: give an address"),
+        (["gdq", "rtmp", "--reconnect-seconds", "-1"], {}, "give 0 to 86400"),
+        (["gdq", "mux", "--create"], {"mux_token_id": ""}, "needs AETHEX_MUX_TOKEN_ID and"),
+        (
+            ["gdq", "mux", "--create"],
+            {"mux_token_secret": "wrong"},
+            "Mux answered 401: Unauthorized request. Check the token",
+        ),
+        (
+            ["gdq", "cloudflare", "--create"],
+            {"cloudflare_api_token": "wrong"},
+            "Cloudflare answered 403: Authentication error. Check the token",
+        ),
+    ],
+)
+def test_what_cannot_be_is_named_with_the_remedy_and_adds_nothing(
+    aethex: Commands,
+    library: Library,
+    apis: ProviderApis,
+    arguments: list[str],
+    more: dict[str, str],
+    error: str,
+) -> None:
+    command = Commands(aethex.data_dir, aethex.database_url, TOKENS | more)
+    outcome = command("inputs", "add", *arguments)
+    assert outcome.code == 1
+    assert error in outcome.stderr
+    assert "wrong" not in outcome.stderr
+    assert apis.asked == []
+    with library.session() as s:
+        assert inputs.list_inputs(s) == []
+
+
+def test_an_answer_without_an_input_adds_none(
+    aethex: Commands, library: Library, apis: ProviderApis
+) -> None:
+    apis.is_broken = True
+    outcome = aethex("inputs", "add", "gdq", "mux", "--create")
+    assert outcome.code == 1
+    assert "Mux's answer names no input" in outcome.stderr
+    with library.session() as s:
+        assert inputs.list_inputs(s) == []
+
+
+def test_adding_an_input_applies_what_waited_for_it(
+    aethex: Commands, library: Library, settings: Settings
+) -> None:
+    video = {"uid": "in1", "status": {"state": "ready"}, "readyToStream": True}
+    keep(
+        library,
+        settings,
+        hooks.cloudflare_live("connected", "in1", NOW),
+        hooks.cloudflare_live("connected", "in2", NOW),
+        hooks.cloudflare_video(video),
+    )
+    assert "2 webhooks that waited" in good(aethex("inputs", "add", "gdq", "cloudflare", "in1"))
+    with library.session() as s:
+        [added] = inputs.list_inputs(s)
+        stream = live.live_stream(s, added.id)
+    assert stream is not None
+    assert "since 19:00" in good(aethex("inputs", "list"))
+
+
+def test_an_input_with_a_live_stream_stays_and_one_without_goes(
+    aethex: Commands, library: Library
+) -> None:
+    good(aethex("inputs", "add", "gdq", "cloudflare", "in1"))
+    with library.session() as s:
+        [added] = inputs.list_inputs(s)
+        live.signal(s, added.id, "connected", NOW, "1", NOW)
+    outcome = aethex("inputs", "remove", added.id)
+    assert outcome.code == 1
+    assert "is live on input" in outcome.stderr
+    with library.session() as s:
+        live.signal(s, added.id, "ended", NOW, "2", NOW)
+    good(aethex("inputs", "remove", added.id))
+    assert "There are no inputs yet" in good(aethex("inputs", "list"))
+    assert "There is no input" in aethex("inputs", "remove", added.id).stderr
+
+
+def test_webhooks_are_listed_shown_and_replayed(
+    aethex: Commands, library: Library, settings: Settings
+) -> None:
+    assert "no such webhooks" in good(aethex("webhooks", "list"))
+    keep(
+        library,
+        settings,
+        hooks.mux_live("active", "live1", NOW),
+        hooks.srs("on_play"),
+        hooks.srs("on_publish"),
+    )
+    with library.session() as s:
+        mux, play, publish = inbox.by_ids(s, inbox.select_ids(s))
+        channel = ensure_channel(s, "gdq")
+        added = inputs.add_input(s, channel.id, "srs", "live/gdq").id
+    listed = good(aethex("webhooks", "list", "--provider", "srs", "--state", "ignored"))
+    assert play.id in listed
+    assert publish.id not in listed
+    shown = good(aethex("webhooks", "show", publish.id))
+    assert '"stream": "gdq"' in shown
+    assert hooks.STREAM_KEY not in shown
+    replayed = good(aethex("webhooks", "replay"))
+    assert re.search(r"applied\s+1\b.*ignored\s+1\b.*waiting\s+1\b", replayed, re.DOTALL)
+    with library.session() as s:
+        stream = live.live_stream(s, added)
+        assert stream is not None
+    assert re.search(r"applied\s+1\b", good(aethex("webhooks", "replay", publish.id)))
+    with library.session() as s:
+        assert inbox.get(s, mux.id).state == "waiting"
+        again = live.live_stream(s, added)
+        assert again is not None
+        assert again.id == stream.id
+    assert re.search(r"webhooks\s+0\b", good(aethex("webhooks", "replay", "--since", "2027-01-01")))
+    assert "There is no webhook x" in aethex("webhooks", "show", "x").stderr
+    assert "There is no webhook x" in aethex("webhooks", "replay", "x").stderr
+
+
+def test_no_setting_shows_its_secret() -> None:
+    settings = Settings(_env_file=None, mux_token_secret=SecretStr("hush"))  # pyright: ignore
+    assert "hush" not in repr(settings)
