@@ -179,6 +179,24 @@ def get(s: Session, input_id: str) -> ChannelInput:
     return found
 
 
+def locked(s: Session, input_id: str) -> ChannelInput:
+    """The input of this id, locked until the session ends. Raises NotInLibrary.
+
+    Whoever changes an input's streams or recordings takes this lock first, so that nobody waits in
+    a circle. What only points at the input does not wait for it.
+    """
+    query = (
+        select(ChannelInput)
+        .where(ChannelInput.id == input_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    found = s.scalars(query).one_or_none()
+    if found is None:
+        raise NotInLibrary(f"There is no input {input_id}: `aethex inputs list` shows them.")
+    return found
+
+
 def by_external_id(s: Session, provider: str, external_id: str) -> ChannelInput | None:
     """The input that this provider knows by that id, if somebody has added it."""
     return s.scalars(
@@ -222,8 +240,7 @@ def remove(s: Session, input_id: str) -> None:
     """Remove an input and its signals; its streams stay. Raises NotInLibrary without it, and
     InvalidValue while a stream of it is live.
     """
-    get(s, input_id)
-    s.execute(select(ChannelInput.id).where(ChannelInput.id == input_id).with_for_update())
+    locked(s, input_id)
     live = select(Stream.id).where(Stream.input_id == input_id, Stream.status == "live").limit(1)
     if (stream_id := s.scalar(live)) is not None:
         raise InvalidValue(f"Stream {stream_id} is live on input {input_id}: end it first.")

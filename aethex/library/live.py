@@ -26,7 +26,7 @@ from sqlalchemy import delete, func, null, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from aethex.library.errors import NotInLibrary
+from aethex.library import inputs
 from aethex.library.ids import new_id
 from aethex.library.models import (
     Base,
@@ -60,11 +60,7 @@ def signal(
     an input's signals are recorded one after the other. None: the signal is part of no stream.
     Raises NotInLibrary without such an input.
     """
-    of = s.scalars(
-        select(ChannelInput).where(ChannelInput.id == input_id).with_for_update()
-    ).one_or_none()
-    if of is None:
-        raise NotInLibrary(f"There is no input {input_id}: `aethex inputs list` shows them.")
+    of = inputs.locked(s, input_id)
     values = {"input_id": input_id, "kind": kind, "at": at, "key": key, "received_at": now}
     added = s.scalar(
         insert(InputSignal)
@@ -90,7 +86,7 @@ def settle(s: Session, now: datetime) -> list[Stream]:
         select(ChannelInput)
         .where(ChannelInput.settles_at < now)
         .order_by(ChannelInput.settles_at)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all()
     return [stream for of in due for stream in _reconcile(s, of, None, "", now, None)]
 
@@ -146,7 +142,7 @@ def _reconcile(
             select(Stream)
             .where(Stream.id.in_(known))
             .order_by(Stream.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
     }
@@ -251,7 +247,9 @@ def _planned(s: Session, of: ChannelInput, spell: Spell) -> Stream | None:
         )
         .order_by(far, Stream.id)
         .limit(1)
-        .with_for_update(skip_locked=True)  # another input of the channel may take it just now
+        .with_for_update(
+            skip_locked=True, key_share=True
+        )  # another input of the channel may take it just now
     )
     return s.scalars(query).one_or_none()
 

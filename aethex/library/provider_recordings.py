@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from aethex.library import inputs
 from aethex.library.ids import new_id
 from aethex.library.live import stream_at
 from aethex.library.models import ProviderRecording
@@ -33,6 +34,8 @@ def put(
     values: Mapping[str, Any],
 ) -> ProviderRecording:
     """The recording as `values` have it, made when it is missing; then its stream is looked for."""
+    if input_id is not None:
+        inputs.locked(s, input_id)
     key = {"provider": provider, "external_id": external_id}
     changed = {**values, "input_id": input_id}
     made = (
@@ -49,7 +52,9 @@ def put(
 
 
 def link(s: Session, input_id: str, around: datetime) -> None:
-    """Look again for the streams of an input's recordings, now that one around then has changed."""
+    """Look again for the streams of an input's recordings, now that one around then has changed.
+    The input is locked by whoever changed it.
+    """
     query = select(ProviderRecording).where(
         ProviderRecording.input_id == input_id,
         ProviderRecording.started_at.between(around - _AROUND, around + _AROUND),

@@ -75,6 +75,15 @@ def test_an_old_signature_is_refused_and_one_of_the_future(name, off):
 
 
 @pytest.mark.parametrize("name", SIGNED)
+def test_the_raw_body_is_signed_to_the_last_space(name):
+    hook = ONE_OF_EACH[name]
+    same_json = json.dumps(json.loads(hook.body), indent=1).encode()
+    for body in (hook.body + b"\n", b" " + hook.body, same_json, b""):
+        with pytest.raises(Refused, match="wrong"):
+            verify(hook.changed(body=body))
+
+
+@pytest.mark.parametrize("name", SIGNED)
 @given(data=st.data())
 def test_a_changed_byte_of_a_signed_body_or_header_is_refused(name, data):
     hook = ONE_OF_EACH[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -159,6 +160,34 @@ def test_every_segment_of_mediamtx_is_a_recording_of_the_stream(library, channel
     one, two = (recording(library, "mediamtx", f"gdq:/rec/{n}.mp4") for n in (1, 2))
     assert one.stream_id == two.stream_id is not None
     assert two.started_at == START + timedelta(seconds=120 - 60.5)
+
+
+def test_signals_and_recordings_of_an_input_at_once_wait_for_each_other(
+    settings, library, channel, take
+):
+    add(library, channel, "mux", "live1")
+    take(hooks.mux_live("active", "live1", START), hooks.mux_asset("ready", START, is_live=True))
+    told = [
+        *(hooks.mux_live("disconnected", "live1", START + n * HOUR) for n in (1, 3)),
+        *(hooks.mux_live("active", "live1", START + n * HOUR) for n in (2, 4)),
+        *(hooks.mux_asset("live_stream_completed", START + n * HOUR) for n in (5, 6)),
+        hooks.mux_asset("static_renditions.ready", START + 7 * HOUR),
+        hooks.mux_asset("ready", START + HOUR / 2),
+    ]
+    source = WEBHOOKS["mux"].from_settings(with_secrets(settings))
+    assert source is not None
+    with library.session() as s:
+        ids = [
+            event_id
+            for hook in told
+            for event_id in inbox.keep(s, source, *inbox.read(source, hook.sent()), LATER)
+        ]
+    with ThreadPoolExecutor(len(ids)) as pool:
+        states = [*pool.map(lambda event_id: inbox.apply(library, event_id, LATER), ids)]
+    assert states == ["applied"] * len(told)
+    with library.session() as s:
+        assert {one.attempts for one in library_inbox.by_ids(s, ids)} == {0}
+    assert recording(library, "mux", "asset1").state == "ready"
 
 
 def test_the_same_form_is_a_repeat_for_a_while_and_then_something_new(library, channel, take):
