@@ -104,6 +104,21 @@ def test_a_stream_key_is_printed_once_and_only_its_digest_is_stored(
     assert key not in listed
 
 
+def test_another_stream_key_takes_the_place_of_the_first(
+    aethex: Commands, library: Library
+) -> None:
+    (first,) = KEY.findall(good(aethex("inputs", "add", "gdq", "rtmp")))
+    with library.session() as s:
+        [added] = inputs.list_inputs(s)
+    (second,) = KEY.findall(good(aethex("inputs", "rotate", added.id)))
+    with library.session() as s:
+        assert inputs.by_stream_key(s, "rtmp", first) is None
+        found = inputs.by_stream_key(s, "rtmp", second)
+        other = inputs.add_input(s, added.channel_id, "mux", "live1").id
+    assert found is not None
+    assert "is mux's: change it there" in aethex("inputs", "rotate", other).stderr
+
+
 def test_a_pulled_input_has_an_address_and_no_key(aethex: Commands, library: Library) -> None:
     url = "https://example.com/live/index.m3u8"
     printed = good(aethex("inputs", "add", "gdq", "pull", "--pull", url))

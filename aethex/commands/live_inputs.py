@@ -130,6 +130,25 @@ def list_inputs(
 
 
 @app.command()
+def rotate(
+    input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
+) -> None:
+    """Give an input another stream key and print it, once; the old one is good no more."""
+    from aethex.library import InvalidValue, inputs
+
+    settings = get_settings()
+    key = inputs.new_stream_key()
+    with open_library(settings) as library, library.session() as s:
+        found = inputs.get(s, input_id)
+        if found.provider not in _KEYED:
+            raise InvalidValue(
+                f"The stream key of {input_id} is {found.provider}'s: change it there."
+            )
+        inputs.set_stream_key(s, input_id, key)
+    _show_key(_address(settings, found), key)
+
+
+@app.command()
 def remove(
     input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
 ) -> None:
@@ -193,8 +212,11 @@ def _show_added(
     key = made.stream_key if made is not None else key
     if key is None:
         return
+    _show_key(made.publish_url if made is not None else _address(settings, added), key)
+
+
+def _show_key(address: str, key: str) -> None:
     output.print("\nPublish to", soft_wrap=True)
-    address = made.publish_url if made is not None else _address(settings, added)
     output.print(address, soft_wrap=True, highlight=False, markup=False)
     output.print("with this stream key. Keep it, it is not shown again:\n", soft_wrap=True)
     output.print(key, soft_wrap=True, highlight=False, markup=False)
