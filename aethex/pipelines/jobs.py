@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from aethex.pipelines.work import archive_job
+
 LAKE_WRITER_TAG = {"aethex/writes": "lake"}
 
 publish_job = dg.define_asset_job(
@@ -42,4 +44,4 @@ vod_cleanup_job = dg.define_asset_job(
     "hidden long enough.",
 )
 
-JOBS = [publish_job, models_job, maintenance_job, vod_cleanup_job]
+JOBS = [publish_job, models_job, maintenance_job, vod_cleanup_job, archive_job]

@@ -12,6 +12,7 @@ from aethex.lake.core import utc_now
 from aethex.lake.due import due
 from aethex.pipelines.jobs import models_job, publish_job
 from aethex.pipelines.partitions import newest_partition
+from aethex.pipelines.work import archive_sensor, dead_runs_sensor
 from aethex.settings import Settings
 from aethex.store import open_store
 
@@ -51,4 +52,4 @@ def freshness_sensor(settings: dg.ResourceParam[Settings]) -> dg.SensorResult:
     return dg.SensorResult(asset_events=[evaluation])
 
 
-SENSORS = [events_published_sensor, freshness_sensor]
+SENSORS = [events_published_sensor, freshness_sensor, archive_sensor, dead_runs_sensor]

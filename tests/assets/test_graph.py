@@ -62,7 +62,7 @@ def describe_automation(defs: dg.Definitions) -> Iterator[str]:
     for job in JOBS:
         resolved = defs.resolve_job_def(job.name)
         assets = sorted(key.to_user_string() for key in resolved.asset_layer.selected_asset_keys)
-        yield f"job {job.name}: {', '.join(assets)}"
+        yield f"job {job.name}: {', '.join(assets) or '-'}"
     for schedule in SCHEDULES:
         status = schedule.default_status.value
         yield f"schedule {schedule.name}: {schedule.cron_schedule}, {schedule.job_name}, {status}"

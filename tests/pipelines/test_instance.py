@@ -38,7 +38,7 @@ def test_it_is_configured_as_the_design_says(settings: Settings) -> None:
     with open_instance(settings) as instance:
         coordinator = instance.get_concurrency_config().run_queue_config
         assert coordinator is not None
-        assert [limit["limit"] for limit in coordinator.tag_concurrency_limits] == [1]
+        assert [limit["limit"] for limit in coordinator.tag_concurrency_limits] == [1, 2]
         assert instance.run_monitoring_enabled
         assert instance.run_retries_enabled
         assert not instance.telemetry_enabled
