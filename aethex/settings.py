@@ -216,7 +216,7 @@ class Settings(BaseSettings):
         "(cf-webhook-auth). Empty: they are refused.",
     )
     cloudflare_account_id: str | None = Field(
-        default=None, description="Cloudflare account in which `aethex inputs add` makes inputs."
+        default=None, description="Cloudflare account whose Stream is asked by its API."
     )
     cloudflare_api_token: SecretStr | None = Field(
         default=None, description="API token of that account, with Stream:Edit."
@@ -226,7 +226,7 @@ class Settings(BaseSettings):
         description="Signing secret of Mux' webhooks. Empty: they are refused.",
     )
     mux_token_id: str | None = Field(
-        default=None, description="Id of the Mux access token by which inputs are made."
+        default=None, description="Id of the access token by which Mux is asked by its API."
     )
     mux_token_secret: SecretStr | None = Field(
         default=None, description="Secret of that Mux access token."
