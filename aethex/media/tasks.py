@@ -2,7 +2,7 @@
 stdout.
 
 What belongs here: the protocol and the table of tasks. What does not: what a task does (`scan.py`,
-`pack.py`). Runs inside the sandbox only; imports PyAV only there.
+`pack.py`, `survey.py`). Runs inside the sandbox only; imports PyAV only there.
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ def main(name: str) -> int:
 
     from aethex.media.pack import pack_task
     from aethex.media.scan import scan_task
+    from aethex.media.survey import survey_task
 
     request = json.load(sys.stdin)
     try:
-        result = {"scan": scan_task, "pack": pack_task}[name](request, Progress())
+        tasks = {"scan": scan_task, "pack": pack_task, "survey": survey_task}
+        result = tasks[name](request, Progress())
     except errors.MediaError as error:
         answer({"error": type(error).__name__, "message": str(error)})
     except MemoryError:
