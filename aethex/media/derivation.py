@@ -245,6 +245,7 @@ def _animation(pictures: dict[int, Picture]) -> bytes:
     if not found:
         found = [Image.new("RGB", (PREVIEW_WIDTH, PREVIEW_WIDTH * 9 // 16), _DARK)]
     frames = [one if one.size == found[0].size else _fitted(one, found[0].size) for one in found]
+    made = b""
     for quality in _PREVIEW_QUALITIES:
         file = BytesIO()
         frames[0].save(
@@ -257,6 +258,7 @@ def _animation(pictures: dict[int, Picture]) -> bytes:
             quality=quality,
             method=4,
         )
-        if file.tell() <= PREVIEW_MAX_BYTES:
+        made = file.getvalue()
+        if len(made) <= PREVIEW_MAX_BYTES:
             break
-    return file.getvalue()
+    return made
