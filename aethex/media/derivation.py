@@ -23,7 +23,7 @@ from aethex.media import storyboard
 from aethex.media.batch import Segment, Wanted
 from aethex.media.loudness import LEAD_IN_MS, Loudness
 from aethex.media.sandbox import Limits, run_task
-from aethex.media.vod import POSTER_NAME
+from aethex.media.vod import POSTER_NAME, PackagedVod
 
 if TYPE_CHECKING:
     from aethex.settings import Settings
@@ -34,6 +34,7 @@ PREVIEW_FRAMES = 10
 PREVIEW_FRAME_MS = 300
 PREVIEW_MAX_BYTES = 300_000
 LOUDNESS_NAME = "loudness.json"
+_BATCH_SEGMENTS = 200
 _SHEET_QUALITY = 72
 _PREVIEW_QUALITIES = (70, 55, 40, 25, 10)
 _DARK = (13, 14, 18)
@@ -179,6 +180,39 @@ class Derivation:
         still_needed = {one.path for one in kept}
         done = dict.fromkeys(one.path for one in (*before, *segments))
         return [path for path in done if path not in still_needed]
+
+
+def derive_package(
+    packaged: PackagedVod,
+    out_dir: Path,
+    scratch: Path,
+    *,
+    settings: Settings,
+    subject: str,
+    on_progress: Callable[[float], None],
+) -> Derived:
+    """All but the poster, which a package has, from the segments in a package's folder.
+
+    Writes into `out_dir`, an empty folder; `scratch` is another one. Raises MediaError.
+    """
+    derivation = Derivation(
+        out_dir,
+        scratch,
+        duration_ms=packaged.duration_ms,
+        settings=settings,
+        subject=subject,
+        wants_poster=False,
+    )
+    folder = packaged.out_dir
+    init = folder / packaged.init.name
+    segments = [
+        Segment(init, folder / one.name, one.start_ms, one.duration_ms) for one in packaged.segments
+    ]
+    for start in range(0, len(segments), _BATCH_SEGMENTS):
+        batch = segments[start : start + _BATCH_SEGMENTS]
+        derivation.feed(batch)
+        on_progress(batch[-1].end_ms / packaged.duration_ms)
+    return derivation.finish()
 
 
 class _Sheets:
