@@ -29,6 +29,7 @@ packets that straddle."""
 SILENT_LUFS = -70.0
 """BS.1770's absolute gate: what is below counts as silence."""
 
+_FLOOR_LUFS = -120.0
 _RELATIVE_GATE_LU = 10.0
 _MOMENTARY_BLOCKS, _SHORT_TERM_BLOCKS = 4, 30
 _BLOCKS_A_SECOND = 1000 // BLOCK_MS
@@ -129,7 +130,11 @@ def _pulled(graph: Any) -> Iterator[Any]:
 
 
 def _value(metadata: dict[str, str], window: str, is_full: bool) -> float | None:
-    return round(float(metadata[f"lavfi.r128.{window}"]), 2) if is_full else None
+    """In LUFS. The filter sums as it goes, so in digital silence its sum can fall below 0."""
+    if not is_full:
+        return None
+    value = float(metadata[f"lavfi.r128.{window}"])
+    return round(value, 2) if value > _FLOOR_LUFS else _FLOOR_LUFS
 
 
 class Loudness:

@@ -23,6 +23,9 @@ class MediaPaths:
     poster: str | None
     hls: str | None
     mp4: str | None
+    storyboard: str | None
+    preview: str | None
+    loudness: str | None
 
 
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
@@ -47,7 +50,14 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
             return None
         return f"/media/{token}/{key.removeprefix(prefix)}"
 
-    return MediaPaths(path(vod.poster_key), path(vod.playlist_key), path(vod.mp4_key))
+    return MediaPaths(
+        poster=path(vod.poster_key),
+        hls=path(vod.playlist_key),
+        mp4=path(vod.mp4_key),
+        storyboard=path(vod.storyboard_key),
+        preview=path(vod.preview_key),
+        loudness=path(vod.loudness_key),
+    )
 
 
 def dashboards_url(settings: Settings) -> str:

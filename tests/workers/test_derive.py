@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -148,7 +147,8 @@ def test_a_run_that_was_killed_enters_nothing_and_the_next_one_overwrites_what_i
         "from aethex.store import open_store\n"
         "from aethex.workers import derive\n"
         "derive.store_mp4 = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "settings = Settings(_env_file=None, data_dir=Path(sys.argv[1]), database_url=sys.argv[2])\n"
+        "data_dir, url = Path(sys.argv[1]), sys.argv[2]\n"
+        "settings = Settings(_env_file=None, data_dir=data_dir, database_url=url)\n"
         "library = Library.open(settings)\n"
         "derive.derive_vod(settings, library, open_store(settings), sys.argv[3])\n"
     )
@@ -161,7 +161,7 @@ def test_a_run_that_was_killed_enters_nothing_and_the_next_one_overwrites_what_i
     derive_vod(settings, library, folder_store, recording.vod_id)
     assert left < set(everything(folder_store))
     assert entered(library, recording).storyboard_key is not None
-    assert os.listdir(settings.data_dir / "tmp") == []
+    assert list((settings.data_dir / "tmp").iterdir()) == []
 
 
 def test_a_segment_that_is_missing_is_named_and_nothing_is_entered(
