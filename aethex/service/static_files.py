@@ -31,7 +31,7 @@ STATIC_DIR = Path(__file__).parent / "static"
 NODE_MODULES = PROJECT_DIR / "node_modules"
 VENDOR_FILES = {
     "hls.light.min.js": "hls.js/dist/hls.light.min.js",
-    "media-chrome.js": "media-chrome/dist/iife/all.js",
+    "media-chrome.js": "media-chrome/dist/iife/index.js",
 }
 YEAR_SECONDS = 365 * 24 * 3600
 PLAYER = "player.js"

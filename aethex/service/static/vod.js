@@ -3,7 +3,7 @@
 
 import { showAudience } from "./audience.js";
 import { listenToKeys } from "./keys.js";
-import { listQualities } from "./quality.js";
+import { offerQuality, offerSpeed } from "./menus.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
@@ -72,7 +72,7 @@ function startHls(playlist, position) {
     else if (data.fatal) recover(data);
   });
   hls.on(window.Hls.Events.FRAG_BUFFERED, () => { networkFailures = 0; });
-  listQualities(hls);
+  offerQuality(hls);
   hls.loadSource(playlist);
   hls.attachMedia(video);
   video.addEventListener("play", () => { if (hls) hls.config.maxBufferLength = 45; }, { once: true });
@@ -173,5 +173,6 @@ showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
 listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
 offerLink();
+offerSpeed(video);
 showAudience(video);
 start(startOffset(), false);
