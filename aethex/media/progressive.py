@@ -285,8 +285,7 @@ def _trak(track: _Track, offsets: Table, duration_ms: int) -> bytes:
 def _edits(track: _Track, duration_ms: int) -> list[tuple[int, int]]:
     """(duration in ms, media time or -1 for nothing) of each edit."""
     edits = [(track.empty_ms, -1)] if track.empty_ms else []
-    media_ms = (int(track.durations.sum()) - track.edit_start) * 1000 // track.timescale
-    return [*edits, (min(duration_ms - track.empty_ms, media_ms), track.edit_start)]
+    return [*edits, (duration_ms - track.empty_ms, track.edit_start)]
 
 
 def _runs_box(kind: bytes, values: Table) -> bytes:

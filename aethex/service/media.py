@@ -82,7 +82,6 @@ _MEDIA_RESPONSES: dict[int | str, dict] = {
             "image/jpeg": {},
             "image/webp": {},
             "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:10.000\n…"},
-            "application/json": {},
         },
     },
     206: {"description": "The range that was asked for; `Content-Range` says which."},

@@ -101,7 +101,7 @@ def colour_of(page: Page) -> str | None:
     if not thumbnail.is_visible() or (thumbnail.bounding_box() or {"width": 0})["width"] < 100:
         return None
     shot = Image.open(io.BytesIO(thumbnail.screenshot())).convert("RGB")
-    red, green, blue = shot.resize((1, 1), box=(20, 20, shot.width - 20, 60)).getpixel((0, 0))
+    red, green, blue = shot.resize((1, 1), box=(20, 20, shot.width - 20, 60)).tobytes()
     return next(
         (
             name

@@ -19,7 +19,7 @@ from aethex.library import Library, NotInLibrary, vods
 from aethex.media.hls import package
 from aethex.media.vod import PackagedVod
 from aethex.settings import Settings
-from aethex.store import Store
+from aethex.store import Store, open_store
 from aethex.workers import segment_files
 from aethex.workers.derive import derive_vod
 from tests.media.conftest import media_settings
@@ -27,9 +27,9 @@ from tests.media.footage import Recipe, look, make
 from tests.workers.recordings import Recording, record
 
 AT = datetime(2026, 3, 7, 20, 0, tzinfo=UTC)
-FIRST = Recipe(seconds=14, options="preset=ultrafast;crf=30;g=60;bf=2")
-SECOND = Recipe(seconds=9, options="preset=ultrafast;crf=30;g=60;bf=0", size=(400, 300))
-FIRST_FRAMES, RATE = 14 * 30, 30
+FIRST = Recipe(seconds=8, options="preset=ultrafast;crf=30;g=60;bf=2")
+SECOND = Recipe(seconds=5, options="preset=ultrafast;crf=30;g=60;bf=0", size=(400, 300))
+RATE = 30
 
 Deriver = Callable[[], object]
 
@@ -51,7 +51,7 @@ def recording(library: Library, folder_store: Store, runs: list[PackagedVod]) ->
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment_files, "BATCH_SEGMENTS", 3)
+    monkeypatch.setattr(segment_files, "BATCH_SEGMENTS", 2)
 
 
 def entered(library: Library, recording: Recording):
@@ -80,11 +80,11 @@ def test_all_of_it_is_made_stored_and_entered_with_its_bytes(
         f"{recording.folder}/preview.webp",
     )
     cues = folder_store.get(f"{recording.folder}/storyboard.vtt").decode().split("\n\n")[1:]
-    assert len(cues) == 3
+    assert len(cues) == 2
     sheet = Image.open(io.BytesIO(folder_store.get(f"{recording.folder}/storyboard-000.webp")))
-    assert sheet.size == (3 * 160, 90)
+    assert sheet.size == (2 * 160, 90)
     loudness = json.loads(folder_store.get(f"{recording.folder}/loudness.json"))
-    assert len(loudness["momentary"]) == 23
+    assert len(loudness["momentary"]) == 13
     assert all(value is not None for value in loudness["momentary"])
     assert told == sorted(told)
     assert told[-1] == 1.0
@@ -107,11 +107,11 @@ def test_the_mp4_holds_every_frame_of_both_runs_on_the_vods_time_in_sync(
     path = tmp_path / "joined.mp4"
     path.write_bytes(data)
     seen = look(path)
-    assert seen.numbers == [*range(FIRST_FRAMES), *range(9 * RATE)]
-    np.testing.assert_allclose(seen.times, np.arange(23 * RATE) / RATE, atol=2e-3)
-    assert len(seen.beep_lag) >= 22
+    assert seen.numbers == [*range(8 * RATE), *range(5 * RATE)]
+    np.testing.assert_allclose(seen.times, np.arange(13 * RATE) / RATE, atol=2e-3)
+    assert len(seen.beep_lag) >= 12
     assert max(map(abs, seen.beep_lag)) < 0.035
-    assert seen.sound_end == pytest.approx(23, abs=0.1)
+    assert seen.sound_end == pytest.approx(13, abs=0.1)
 
 
 def test_again_it_makes_the_same_and_counts_nothing_twice(
@@ -122,6 +122,30 @@ def test_again_it_makes_the_same_and_counts_nothing_twice(
     derive_vod(settings, library, folder_store, recording.vod_id)
     assert everything(folder_store) == objects
     assert entered(library, recording).size_bytes == first.size_bytes
+
+
+@pytest.mark.r2
+def test_on_r2_it_makes_the_same_and_keeps_no_copies(
+    settings: Settings,
+    r2_settings: Settings,
+    library: Library,
+    folder_store: Store,
+    runs: list[PackagedVod],
+) -> None:
+    r2_store = open_store(r2_settings)
+    made = []
+    for of_store, store in ((settings, folder_store), (r2_settings, r2_store)):
+        recording = record(library, store, runs, AT)
+        derive_vod(of_store, library, store, recording.vod_id)
+        made.append(
+            {
+                info.key.rpartition("/")[2]: store.get(info.key)
+                for info in store.list(recording.folder)
+                if not info.key.endswith("index.m3u8")
+            }
+        )
+    assert made[0] == made[1]
+    assert list((settings.data_dir / "tmp").iterdir()) == []
 
 
 def test_who_lost_the_job_enters_nothing(
