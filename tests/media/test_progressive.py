@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import pytest
 
 from aethex.media.batch import Segment
@@ -72,6 +75,29 @@ def test_how_it_was_cut_into_batches_makes_no_difference(
     segments = segments_of(packaged(footage("b-frames.mp4", FILM)))
     plans = [plan_of(segments, settings, tmp_path / f"{batch}", batch) for batch in (1, 100)]
     assert plans[0] == plans[1]
+
+
+@pytest.mark.parametrize("flags", ["", "+negative_cts_offsets"])
+def test_segments_of_ffmpegs_own_muxer_become_the_same_film(
+    footage: Footage, settings: Settings, tmp_path: Path, flags: str
+) -> None:
+    source = footage("b-frames.mp4", FILM)
+    program = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(source), "-c", "copy"]
+    options = "-hls_segment_type fmp4 -hls_time 2 -hls_list_size 0"
+    more = f" -hls_segment_options movflags={flags}" if flags else ""
+    command = [*program, *(options + more).split()]
+    subprocess.run([*command, str(tmp_path / "index.m3u8")], check=True)
+    found = re.findall(r"EXTINF:([\d.]+),\n(\S+)", (tmp_path / "index.m3u8").read_text())
+    segments: list[Segment] = []
+    for seconds, name in found:
+        at = segments[-1].end_ms if segments else 0
+        length_ms = round(float(seconds) * 1000)
+        segments.append(Segment(tmp_path / "init.mp4", tmp_path / name, at, length_ms))
+    plan = plan_of(segments, settings, tmp_path / "scratch", 2)
+    seen = look(written(plan, segments, tmp_path / "made.mp4"))
+    assert seen.numbers == list(range(9 * 30))
+    assert seen.times == pytest.approx([n / 30 for n in range(9 * 30)], abs=0.002)
+    assert max(map(abs, seen.beep_lag)) < 0.035
 
 
 def test_broken_tables_are_refused_or_stay_inside_their_file(

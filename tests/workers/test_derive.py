@@ -191,9 +191,9 @@ def test_a_run_that_was_killed_enters_nothing_and_the_next_one_overwrites_what_i
 def test_a_segment_that_is_missing_is_named_and_nothing_is_entered(
     settings: Settings, library: Library, folder_store: Store, recording: Recording
 ) -> None:
-    (key,) = [key for key in everything(folder_store) if key.endswith("000002.m4s")][:1]
+    (key,) = [key for key in everything(folder_store) if key.endswith("000001.m4s")][:1]
     folder_store.delete([key])
-    with pytest.raises(Exception, match="000002"):
+    with pytest.raises(Exception, match="000001"):
         derive_vod(settings, library, folder_store, recording.vod_id)
     assert entered(library, recording).storyboard_key is None
 
