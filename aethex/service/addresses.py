@@ -20,12 +20,12 @@ class MediaPaths:
     nobody may read it.
     """
 
-    poster: str | None
-    hls: str | None
-    mp4: str | None
-    storyboard: str | None
-    preview: str | None
-    loudness: str | None
+    poster: str | None = None
+    hls: str | None = None
+    mp4: str | None = None
+    storyboard: str | None = None
+    preview: str | None = None
+    loudness: str | None = None
 
 
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
@@ -36,7 +36,7 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
     """
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
     if audience is None:
-        return MediaPaths(None, None, None)
+        return MediaPaths()
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
         vod_id=vod.id,
