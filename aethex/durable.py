@@ -37,11 +37,11 @@ class DurableFolder:
     def write(
         self,
         name: str,
-        data: bytes | Path,
+        data: bytes | Path | Iterator[bytes],
         *,
         allow: Callable[[os.stat_result | None], None] | None = None,
     ) -> os.stat_result:
-        """Write `data` (bytes, or a copy of a file) as `name`; returns the new file's stat.
+        """Write `data` (bytes, chunks, or a copy of a file) as `name`; returns the new file's stat.
 
         `allow` is called under the lock with the stat of what is there now (None: nothing) and
         raises to refuse the write. Raises OSError.
@@ -137,13 +137,15 @@ class DurableFolder:
             folder = folder.parent
 
 
-def _fill(path: Path, data: bytes | Path) -> os.stat_result:
+def _fill(path: Path, data: bytes | Path | Iterator[bytes]) -> os.stat_result:
     with path.open("xb") as file:
         if isinstance(data, Path):
             with data.open("rb") as source:
                 shutil.copyfileobj(source, file, 1024 * 1024)
-        else:
+        elif isinstance(data, bytes):
             file.write(data)
+        else:
+            file.writelines(data)
         file.flush()
         os.fsync(file.fileno())
         return os.fstat(file.fileno())

@@ -68,16 +68,52 @@ def open_s3(
 def upload(backend: S3Store, key: str, data: bytes | Path, content_type: str | None) -> str:
     """Write an object over whatever is there, a large one in equal parts; returns its etag."""
     size = data.stat().st_size if isinstance(data, Path) else len(data)
-    part = max(_PART_BYTES, -(-size // (_MAX_PARTS * _MEGABYTE)) * _MEGABYTE)
     result = obstore.put(
         backend,
         key,
         data,
         attributes=_attributes(content_type),
-        chunk_size=part,
+        chunk_size=_part_bytes(size),
         max_concurrency=4,
     )
     return result["e_tag"] or ""
+
+
+def upload_stream(
+    backend: S3Store, key: str, chunks: Iterator[bytes], size_bytes: int, content_type: str | None
+) -> str:
+    """Write an object over whatever is there, in equal parts, as its chunks come; returns its etag.
+
+    An error of the chunks is raised as it is, and the parts that went up are given up.
+    """
+    failure: list[BaseException] = []
+
+    def watched() -> Iterator[bytes]:
+        try:
+            yield from chunks
+        except BaseException as error:
+            failure.append(error)  # obstore would hide it in an error of its own
+            raise
+
+    try:
+        result = obstore.put(
+            backend,
+            key,
+            watched(),
+            attributes=_attributes(content_type),
+            use_multipart=True,
+            chunk_size=_part_bytes(size_bytes),
+            max_concurrency=4,
+        )
+    except BaseException:
+        if failure:
+            raise failure[0] from None
+        raise
+    return result["e_tag"] or ""
+
+
+def _part_bytes(size_bytes: int) -> int:
+    return max(_PART_BYTES, -(-size_bytes // (_MAX_PARTS * _MEGABYTE)) * _MEGABYTE)
 
 
 def put_conditionally(

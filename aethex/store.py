@@ -29,7 +29,7 @@ from obstore import exceptions as obstore_errors
 from obstore.store import LocalStore, S3Store
 
 from aethex.durable import RESERVED_NAME, DurableFolder
-from aethex.s3 import list_objects, open_s3, put_conditionally, upload
+from aethex.s3 import list_objects, open_s3, put_conditionally, upload, upload_stream
 from aethex.settings import Settings
 from aethex.store_errors import (
     AlreadyExists,
@@ -157,6 +157,27 @@ class Store:
                 etag = upload(self._backend, key, data, content_type)
                 return _info_of_write(key, data, etag)
             return _info_of_stat(key, self._folder.write(key, data))
+
+    def put_stream(
+        self,
+        key: str,
+        chunks: Iterable[bytes],
+        size_bytes: int,
+        *,
+        content_type: str | None = None,
+    ) -> ObjectInfo:
+        """Write an object, over whatever is there, from chunks as they come; none is kept.
+
+        `size_bytes` is what they are together; when they are not, or when making them fails, what
+        was there stays. Raises ValueError for a wrong size.
+        """
+        check_key(key)
+        counted = _counted(chunks, size_bytes)
+        with self._errors(key):
+            if isinstance(self._backend, S3Store):
+                etag = upload_stream(self._backend, key, counted, size_bytes, content_type)
+                return ObjectInfo(key, size_bytes, etag, datetime.now(UTC))
+            return _info_of_stat(key, self._folder.write(key, counted))
 
     def create(
         self, key: str, data: bytes | Path, *, content_type: str | None = None
@@ -355,6 +376,15 @@ class Store:
             raise
         except (OSError, obstore_errors.BaseError) as error:
             raise translate(error, key, self.url, self.is_local) from error
+
+
+def _counted(chunks: Iterable[bytes], size_bytes: int) -> Iterator[bytes]:
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        yield chunk
+    if seen != size_bytes:
+        raise ValueError(f"{seen} bytes came instead of {size_bytes}")
 
 
 def _open_folder(root: Path) -> LocalStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -82,6 +82,28 @@ def test_put_writes_over_what_is_there(store: Store) -> None:
     second = store.put("a", b"two")
     assert store.get("a") == b"two"
     assert first.etag != second.etag == store.head("a").etag
+
+
+def test_a_stream_of_chunks_becomes_one_object(store: Store) -> None:
+    chunk = os.urandom(3 * 1024 * 1024 + 7)
+    store.put("a", b"before")
+    info = store.put_stream("a", (chunk for _ in range(6)), 6 * len(chunk))
+    assert info.size_bytes == 6 * len(chunk) == store.head("a").size_bytes
+    assert store.get("a") == 6 * chunk
+    assert info.etag == store.head("a").etag
+
+
+def test_a_stream_that_fails_or_ends_early_leaves_what_was_there(store: Store) -> None:
+    def failing() -> Iterator[bytes]:
+        yield bytes(9 * 1024 * 1024)
+        raise NotFound("gone")
+
+    store.put("a", b"before")
+    with pytest.raises(NotFound, match="gone"):
+        store.put_stream("a", failing(), 20 * 1024 * 1024)
+    with pytest.raises(ValueError, match="3 bytes came instead of 4"):
+        store.put_stream("a", iter([b"abc"]), 4)
+    assert store.get("a") == b"before"
 
 
 def test_a_missing_object_is_not_found(store: Store) -> None:

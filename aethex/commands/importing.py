@@ -44,6 +44,7 @@ _STAGES = {
     "reading": "Reading the file",
     "encoding": "Encoding what browsers cannot play",
     "packaging": "Packaging",
+    "looking": "Storyboard and loudness",
     "uploading": "Storing",
     "waiting": "Waiting for another import of the same video",
 }

@@ -147,7 +147,11 @@ def _add_film(
 
 def _overall(stage: str, share: float) -> float:
     """How far a film is, while it is imported: rendering was nine tenths of it."""
-    begins, ends = {"packaging": (0.9, 0.97), "uploading": (0.97, 0.99)}.get(stage, (0.9, 0.9))
+    begins, ends = {
+        "packaging": (0.9, 0.96),
+        "looking": (0.96, 0.98),
+        "uploading": (0.98, 0.99),
+    }.get(stage, (0.9, 0.9))
     return begins + (ends - begins) * share
 
 

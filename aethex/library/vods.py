@@ -36,6 +36,11 @@ class NewVod:
     poster_key: str | None = None
     mp4_key: str | None = None
     mp4_bytes: int | None = None
+    storyboard_key: str | None = None
+    preview_key: str | None = None
+    loudness_key: str | None = None
+    derived_bytes: int | None = None
+    """Of `size_bytes`: storyboard, preview and loudness, and a poster made with them."""
     description: str = ""
     is_public: bool = True
     created_at: datetime | None = None
@@ -66,6 +71,23 @@ class NewVodSegment:
     duration_ms: int
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class DerivedObjects:
+    """What was made from a VOD and is stored: keys, and the bytes of all of it together.
+
+    `poster_key` and `mp4_key` are None where the VOD keeps what it has.
+    """
+
+    storyboard_key: str
+    preview_key: str
+    loudness_key: str
+    derived_bytes: int
+    poster_key: str | None = None
+    mp4_key: str | None = None
+    mp4_bytes: int | None = None
+    """Not part of `derived_bytes`."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +204,28 @@ def add_vod(
     rows = [asdict(run) | {"vod_id": new.id, "position": i} for i, run in enumerate(runs)]
     s.execute(insert(VodRun), rows)
     s.execute(insert(VodSegment), [asdict(segment) for segment in segments])
+    return vod
+
+
+def set_derived(s: Session, vod_id: str, made: DerivedObjects) -> Vod:
+    """Enter what was made from a VOD. Again: it replaces what was entered before.
+
+    `size_bytes` stays the size of all of its objects. Raises NotInLibrary.
+    """
+    query = select(Vod).where(Vod.id == vod_id).with_for_update()
+    vod = s.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if vod is None:
+        raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
+    grown = made.derived_bytes - (vod.derived_bytes or 0)
+    if made.mp4_key is not None:
+        grown += (made.mp4_bytes or 0) - (vod.mp4_bytes or 0)
+        vod.mp4_key, vod.mp4_bytes = made.mp4_key, made.mp4_bytes
+    vod.size_bytes = (vod.size_bytes or 0) + grown
+    vod.derived_bytes = made.derived_bytes
+    vod.poster_key = made.poster_key or vod.poster_key
+    vod.storyboard_key, vod.preview_key = made.storyboard_key, made.preview_key
+    vod.loudness_key = made.loudness_key
+    s.flush()
     return vod
 
 

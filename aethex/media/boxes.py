@@ -1,4 +1,4 @@
-"""MP4 boxes of an fMP4 init segment and of media segments.
+"""MP4 boxes of an fMP4 init segment, of media segments, and of an MP4 with its index in front.
 
 What belongs here: pure functions from numbers and bytes to boxes. What does not: packets, files.
 Sources: ISO/IEC 14496-12 (boxes), 14496-14 (esds), 14496-15 (avcC).
@@ -22,6 +22,7 @@ MOVIE_TIMESCALE = 1000
 
 _SYNC_SAMPLE = 0x02000000  # depends on no other
 _OTHER_SAMPLE = 0x01010000  # depends on others, is no sync sample
+_UNDETERMINED = 0x55C4  # language
 _IDENTITY = struct.pack(">9i", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
@@ -97,6 +98,47 @@ def init_segment(video: VideoFormat, audio: AudioFormat | None) -> bytes:
     )
     brands = box(b"ftyp", b"iso6", struct.pack(">I", 0), b"iso5", b"iso6", b"mp41")
     return brands + box(b"moov", header, *tracks, box(b"mvex", *extends))
+
+
+def movie(duration_ms: int, tracks: Sequence[bytes]) -> bytes:
+    """moov of an MP4 whose samples lie in it as a whole; `tracks` are from `movie_track`."""
+    header = full_box(
+        b"mvhd",
+        1,
+        0,
+        struct.pack(">QQIQIH10x", 0, 0, MOVIE_TIMESCALE, duration_ms, 0x10000, 0x100),
+        _IDENTITY,
+        struct.pack(">24xI", AUDIO_TRACK + 1),
+    )
+    return box(b"moov", header, *tracks)
+
+
+def movie_track(
+    track: int,
+    *,
+    is_video: bool,
+    shown_size: tuple[int, int],
+    timescale: int,
+    media_duration: int,
+    duration_ms: int,
+    edits: Sequence[tuple[int, int]],
+    tables: Sequence[bytes],
+) -> bytes:
+    """trak of an MP4: `tables` are the boxes of its stbl, `shown_size` 16.16 fixed point pixels.
+
+    `edits` are (duration in ms, media time in the timescale; -1: nothing is shown).
+    """
+    volume = 0 if is_video else 0x100
+    shown = struct.pack(">QQIIQ8xHHHH", 0, 0, track, 0, duration_ms, 0, 0, volume, 0)
+    header = full_box(b"tkhd", 1, 3, shown, _IDENTITY, struct.pack(">II", *shown_size))
+    listed = b"".join(struct.pack(">QqHH", *edit, 1, 0) for edit in edits)
+    edit_list = box(b"edts", full_box(b"elst", 1, 0, struct.pack(">I", len(edits)), listed))
+    media = struct.pack(">QQIQHH", 0, 0, timescale, media_duration, _UNDETERMINED, 0)
+    kind, name = (b"vide", b"VideoHandler") if is_video else (b"soun", b"SoundHandler")
+    special = full_box(b"vmhd", 0, 1, bytes(8)) if is_video else full_box(b"smhd", 0, 0, bytes(4))
+    information = box(b"minf", special, _own_data(), box(b"stbl", *tables))
+    inside = box(b"mdia", full_box(b"mdhd", 1, 0, media), _handler(kind, name), information)
+    return box(b"trak", header, edit_list, inside)
 
 
 def segment_start() -> bytes:
@@ -241,12 +283,7 @@ def _track_header(track: int, volume: int, width: int, height: int) -> bytes:
 
 
 def _media(kind: bytes, name: bytes, timescale: int, media_header: bytes, entry: bytes) -> bytes:
-    undetermined_language = 0x55C4
-    header = full_box(
-        b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, timescale, 0, undetermined_language, 0)
-    )
-    handler = full_box(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, kind), name + b"\0")
-    reference = full_box(b"dref", 0, 0, struct.pack(">I", 1), full_box(b"url ", 0, 1))
+    header = full_box(b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, timescale, 0, _UNDETERMINED, 0))
     samples = box(
         b"stbl",
         full_box(b"stsd", 0, 0, struct.pack(">I", 1), entry),
@@ -255,5 +292,15 @@ def _media(kind: bytes, name: bytes, timescale: int, media_header: bytes, entry:
         full_box(b"stsz", 0, 0, bytes(8)),
         full_box(b"stco", 0, 0, bytes(4)),
     )
-    information = box(b"minf", media_header, box(b"dinf", reference), samples)
-    return box(b"mdia", header, handler, information)
+    information = box(b"minf", media_header, _own_data(), samples)
+    return box(b"mdia", header, _handler(kind, name), information)
+
+
+def _handler(kind: bytes, name: bytes) -> bytes:
+    return full_box(b"hdlr", 0, 0, struct.pack(">I4s12x", 0, kind), name + b"\0")
+
+
+def _own_data() -> bytes:
+    """Samples lie in the same file."""
+    here = full_box(b"url ", 0, 1)
+    return box(b"dinf", full_box(b"dref", 0, 0, struct.pack(">I", 1), here))

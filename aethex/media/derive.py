@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 
 from aethex.media import container, timeline
 from aethex.media.errors import NoVideo
+from aethex.media.storyboard import fit
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -89,17 +90,18 @@ def open_output(path: Path, kind: str, options: dict[str, str]) -> Any:
     return av.open(path, "w", format=kind, options=options)
 
 
-def write_poster(parts: Sequence[Path], path: Path) -> None:
-    """The first frame of a segment as JPEG, within 1280x720, pixels square.
+def write_poster(parts: Sequence[Path], path: Path, offset_ms: int = 0) -> None:
+    """A frame of a segment as JPEG, within 1280x720, pixels square: the first one that is shown
+    `offset_ms` or more after the segment's first, else its last.
 
     `parts` is the init segment and the media segment. Raises NoVideo when no frame can be decoded.
     """
     with open_joined(parts) as opened:
         stream = opened.streams.video[0]
         container.arm_decoder(stream)
-        frame = _first_frame(opened, stream)
+        frame = _frame_at(opened, stream, offset_ms)
         aspect = stream.sample_aspect_ratio or Fraction(1)
-    width, height = poster_size(frame.width, frame.height, aspect)
+    width, height = fit(frame.width, frame.height, aspect, (POSTER_MAX_WIDTH, POSTER_MAX_HEIGHT))
     with open_output(path, "image2", {"update": "1"}) as out:
         picture = out.add_stream(
             "mjpeg", rate=1, options={"qmin": _JPEG_QUALITY, "qmax": _JPEG_QUALITY}
@@ -111,20 +113,18 @@ def write_poster(parts: Sequence[Path], path: Path) -> None:
         out.mux(picture.encode(None))
 
 
-def _first_frame(opened: Any, stream: Any) -> VideoFrame:
-    for packet in container.packets(opened, stream):
+def _frame_at(opened: Any, stream: Any, offset_ms: int) -> VideoFrame:
+    first: float | None = None
+    frame: VideoFrame | None = None
+    for packet in itertools.chain(container.packets(opened, stream), (None,)):
         for frame in container.decode(stream, packet):
-            return frame
-    for frame in container.decode(stream, None):
-        return frame
-    raise NoVideo("no picture in it can be decoded; export it again.")
-
-
-def poster_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """The largest even size within 1280x720 of the picture's shape, not larger than it."""
-    shown = Fraction(width) * aspect
-    factor = min(Fraction(1), POSTER_MAX_WIDTH / shown, Fraction(POSTER_MAX_HEIGHT, height))
-    return max(2, round(shown * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
+            time = float(frame.time or 0)
+            first = time if first is None else first
+            if (time - first) * 1000 >= offset_ms - 0.5:
+                return frame
+    if frame is None:
+        raise NoVideo("no picture in it can be decoded; export it again.")
+    return frame
 
 
 def write_mp4(parts: Sequence[Path], path: Path, on_progress: Callable[[float], None]) -> int:
@@ -170,4 +170,4 @@ def _decode_times(parts: Sequence[Path]) -> list[int]:
     return (decode - (decode - shown).max()).tolist()
 
 
-__all__ = ["JoinedFiles", "open_joined", "poster_size", "write_mp4", "write_poster"]
+__all__ = ["JoinedFiles", "open_joined", "write_mp4", "write_poster"]

@@ -2,7 +2,7 @@
 stdout.
 
 What belongs here: the protocol and the table of tasks. What does not: what a task does (`scan.py`,
-`pack.py`). Runs inside the sandbox only; imports PyAV only there.
+`pack.py`, `survey.py`, `fragments.py`). Runs inside the sandbox only; imports PyAV only there.
 """
 
 from __future__ import annotations
@@ -42,12 +42,20 @@ def answer(message: dict[str, Any]) -> None:
 def main(name: str) -> int:
     import av.error
 
+    from aethex.media.fragments import index_task
     from aethex.media.pack import pack_task
     from aethex.media.scan import scan_task
+    from aethex.media.survey import survey_task
 
     request = json.load(sys.stdin)
     try:
-        result = {"scan": scan_task, "pack": pack_task}[name](request, Progress())
+        tasks = {
+            "scan": scan_task,
+            "pack": pack_task,
+            "survey": survey_task,
+            "index": index_task,
+        }
+        result = tasks[name](request, Progress())
     except errors.MediaError as error:
         answer({"error": type(error).__name__, "message": str(error)})
     except MemoryError:

@@ -12,6 +12,15 @@ PLAYLIST_NAME = "index.m3u8"
 INIT_NAME = "init.mp4"
 POSTER_NAME = "poster.jpg"
 MP4_NAME = "video.mp4"
+CONTENT_TYPES = {
+    ".m4s": "video/iso.segment",
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".json": "application/json",
+}
+"""Of what is stored beside a playlist, by suffix."""
 
 
 def segment_name(sequence: int) -> str:

@@ -20,9 +20,12 @@ class MediaPaths:
     nobody may read it.
     """
 
-    poster: str | None
-    hls: str | None
-    mp4: str | None
+    poster: str | None = None
+    hls: str | None = None
+    mp4: str | None = None
+    storyboard: str | None = None
+    preview: str | None = None
+    loudness: str | None = None
 
 
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
@@ -33,7 +36,7 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
     """
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
     if audience is None:
-        return MediaPaths(None, None, None)
+        return MediaPaths()
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
         vod_id=vod.id,
@@ -47,7 +50,14 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
             return None
         return f"/media/{token}/{key.removeprefix(prefix)}"
 
-    return MediaPaths(path(vod.poster_key), path(vod.playlist_key), path(vod.mp4_key))
+    return MediaPaths(
+        poster=path(vod.poster_key),
+        hls=path(vod.playlist_key),
+        mp4=path(vod.mp4_key),
+        storyboard=path(vod.storyboard_key),
+        preview=path(vod.preview_key),
+        loudness=path(vod.loudness_key),
+    )
 
 
 def dashboards_url(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""`/media/{token}/{path}`: playlists, segments, posters and MP4s out of the store, with ranges.
+"""`/media/{token}/{path}`: playlists, segments, pictures and MP4s out of the store, with ranges.
 
 What belongs here: checking the token and the VOD on each request, and streaming the object. What
 does not: making tokens (`media_tokens.py`) and the rules of ranges and conditions (`ranges.py`).
@@ -45,6 +45,7 @@ CONTENT_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
     ".vtt": "text/vtt; charset=utf-8",
+    ".json": "application/json",
 }
 MAX_AGE_SECONDS = 3600
 """How long caches may keep media. A VOD that is made private is out of all caches after this."""
@@ -79,6 +80,8 @@ _MEDIA_RESPONSES: dict[int | str, dict] = {
             "video/mp4": {},
             "video/iso.segment": {},
             "image/jpeg": {},
+            "image/webp": {},
+            "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:10.000\n…"},
         },
     },
     206: {"description": "The range that was asked for; `Content-Range` says which."},

@@ -33,21 +33,21 @@ from aethex.library import (
     streams,
     vods,
 )
+from aethex.media.derivation import Derived, derive_package
 from aethex.media.hls import package
 from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.scratch import scratch_folder
 from aethex.media.sources import checked_file
-from aethex.media.vod import PLAYLIST_NAME, PackagedVod
+from aethex.media.vod import CONTENT_TYPES, PLAYLIST_NAME, PackagedVod
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 from aethex.workers.identity import derived_id, one_at_a_time, source_sha256
 
 _UPLOADS_AT_ONCE = 4
-_CONTENT_TYPES = {".m4s": "video/iso.segment", ".mp4": "video/mp4", ".jpg": "image/jpeg"}
 
 Progress = Callable[[str, float], None]
-"""Called with the stage (`reading`, `encoding`, `packaging`, `uploading`, `waiting`) and its share
-done, 0–1.
+"""Called with the stage (`reading`, `encoding`, `packaging`, `looking`, `uploading`, `waiting`) and
+its share done, 0–1.
 """
 
 InTransaction = Callable[[Session, str], None]
@@ -98,9 +98,33 @@ class _Place:
     def run_key(self, name: str) -> str:
         return f"{self.folder}/{self.run_id}/{name}"
 
+    def vod_key(self, name: str) -> str:
+        return f"{self.folder}/{self.vod_id}/{name}"
+
     @property
     def playlist_key(self) -> str:
-        return f"{self.folder}/{self.vod_id}/{PLAYLIST_NAME}"
+        return self.vod_key(PLAYLIST_NAME)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What goes into the store beside the playlist: the package, and what was made from it."""
+
+    packaged: PackagedVod
+    derived: Derived
+    derived_dir: Path
+
+    def files(self, place: _Place) -> dict[str, Path]:
+        """The files by their keys."""
+        packaged = self.packaged
+        parts = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
+        of_run = {place.run_key(part.name): packaged.out_dir / part.name for part in parts}
+        of_vod = {place.vod_key(name): self.derived_dir / name for name in self.derived.names}
+        return of_run | of_vod
+
+    @property
+    def derived_bytes(self) -> int:
+        return sum((self.derived_dir / name).stat().st_size for name in self.derived.names)
 
 
 def import_video(
@@ -183,7 +207,7 @@ def _make(
     tell: Progress,
     in_transaction: InTransaction | None,
 ) -> VideoReport:
-    """Package the video, then store and enter it."""
+    """Package the video, make what is made from it, then store and enter it."""
     with scratch_folder(settings) as folder:
         packaged = package(
             path,
@@ -195,7 +219,7 @@ def _make(
             settings,
             library,
             place,
-            packaged,
+            _derive(settings, packaged, folder, path.name, tell),
             sha256,
             starts_at,
             title,
@@ -203,6 +227,23 @@ def _make(
             tell,
             in_transaction,
         )
+
+
+def _derive(
+    settings: Settings, packaged: PackagedVod, folder: Path, subject: str, tell: Progress
+) -> _Made:
+    out_dir, scratch = folder / "derived", folder / "child"
+    out_dir.mkdir()
+    scratch.mkdir()
+    derived = derive_package(
+        packaged,
+        out_dir,
+        scratch,
+        settings=settings,
+        subject=subject,
+        on_progress=lambda share: tell("looking", share),
+    )
+    return _Made(packaged, derived, out_dir)
 
 
 def _place(library: Library, channel: str, stream: str, sha256: str) -> _Place:
@@ -236,7 +277,7 @@ def _store(
     settings: Settings,
     library: Library,
     place: _Place,
-    packaged: PackagedVod,
+    made: _Made,
     sha256: str,
     starts_at: datetime | None,
     title: str | None,
@@ -247,23 +288,24 @@ def _store(
     """Upload the package and enter it in the library; on any failure delete what was uploaded,
     unless it is a job's.
     """
-    store = open_store(settings)
+    store, packaged = open_store(settings), made.packaged
     duration = timedelta(milliseconds=packaged.duration_ms)
     with library.session() as s:
         started_at = starts_at or _default_start(s, place.stream_id, duration)
     playlist = _playlist(place, packaged, started_at)
-    keys = [place.playlist_key, *(place.run_key(name) for name in _file_names(packaged))]
+    files = made.files(place)
+    keys = [place.playlist_key, *files]
     try:
-        _upload(store, place, packaged, playlist, tell)
+        size_bytes = len(playlist) + _upload(store, files, tell)
+        store.put(place.playlist_key, playlist, content_type=CONTENT_TYPE)
         _delete_strangers(store, place, set(keys))
-        size_bytes = len(playlist) + sum(_sizes(packaged).values())
         with library.session() as s:
             stream = streams.set_stream_bounds(
                 s, place.stream_id, started_at, started_at + duration
             )
             vod = vods.add_vod(
                 s,
-                _new_vod(place, packaged, size_bytes, title, description),
+                _new_vod(place, made, size_bytes, title, description),
                 [_new_run(place, packaged, stream, started_at)],
                 _new_segments(place, packaged),
             )
@@ -288,32 +330,29 @@ def _default_start(s: Session, stream_id: str, duration: timedelta) -> datetime:
     return datetime.now(UTC) - duration
 
 
-def _upload(
-    store: Store, place: _Place, packaged: PackagedVod, playlist: bytes, tell: Progress
-) -> None:
-    """All files of the package and, last, the playlist. The first failure ends it."""
-    sizes = _sizes(packaged)
-    total, done = sum(sizes.values()) or 1, 0
+def _upload(store: Store, files: dict[str, Path], tell: Progress) -> int:
+    """All files; their bytes together. The first failure ends it."""
+    total, done = sum(path.stat().st_size for path in files.values()), 0
 
-    def put(name: str) -> int:
-        path = packaged.out_dir / name
-        store.put(place.run_key(name), path, content_type=_CONTENT_TYPES[path.suffix])
-        return sizes[name]
+    def put(key: str) -> int:
+        path = files[key]
+        return store.put(key, path, content_type=CONTENT_TYPES[path.suffix]).size_bytes
 
     with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
         try:
-            for uploaded in pool.map(put, sizes):
+            for uploaded in pool.map(put, files):
                 done += uploaded
-                tell("uploading", done / total)
+                tell("uploading", done / max(1, total))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    store.put(place.playlist_key, playlist, content_type=CONTENT_TYPE)
+    return done
 
 
 def _delete_strangers(store: Store, place: _Place, keys: set[str]) -> None:
-    """Remove what a killed import of the same video left in the run's folder under other names."""
-    found = {info.key for info in store.list(place.run_key(""))}
+    """Remove what a killed import of the same video left in its folders under other names."""
+    folders = (place.run_key(""), place.vod_key(""))
+    found = {info.key for folder in folders for info in store.list(folder)}
     store.delete(sorted(found - keys))
 
 
@@ -329,19 +368,10 @@ def _playlist(place: _Place, packaged: PackagedVod, started_at: datetime) -> byt
     ).encode()
 
 
-def _file_names(packaged: PackagedVod) -> list[str]:
-    return list(_sizes(packaged))
-
-
-def _sizes(packaged: PackagedVod) -> dict[str, int]:
-    """Bytes of each file of the package by name, the playlist left out."""
-    files = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
-    return {file.name: file.bytes for file in files}
-
-
 def _new_vod(
-    place: _Place, packaged: PackagedVod, size_bytes: int, title: str | None, description: str
+    place: _Place, made: _Made, size_bytes: int, title: str | None, description: str
 ) -> NewVod:
+    packaged, derived = made.packaged, made.derived
     return NewVod(
         id=place.vod_id,
         stream_id=place.stream_id,
@@ -358,6 +388,10 @@ def _new_vod(
         poster_key=place.run_key(packaged.poster.name),
         mp4_key=place.run_key(packaged.mp4.name),
         mp4_bytes=packaged.mp4.bytes,
+        storyboard_key=place.vod_key(derived.storyboard),
+        preview_key=place.vod_key(derived.preview),
+        loudness_key=place.vod_key(derived.loudness),
+        derived_bytes=made.derived_bytes,
     )
 
 

@@ -50,6 +50,8 @@ def test_a_video_is_stored_and_entered_with_its_segments(
     assert vod.playlist_key.endswith(f"{report.vod_id}/index.m3u8")
     named = {vod.poster_key, vod.mp4_key, vod.playlist_key, run.run.init_key}
     named |= {segment.key for segment in run.segments}
+    named |= {vod.storyboard_key, vod.preview_key, vod.loudness_key}
+    named |= {vod.playlist_key.replace("index.m3u8", "storyboard-000.webp")}
     assert set(keys(folder_store)) == named
     assert vod.size_bytes == sum(info.size_bytes for info in folder_store.list("vods"))
     assert sum(segment.duration_ms for segment in run.segments) == vod.duration_ms

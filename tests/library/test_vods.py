@@ -41,6 +41,25 @@ def test_a_vod_is_stored_with_its_runs_and_segments_in_order(library, stream, vo
     assert [(span.run_id, span.duration_ms) for span in spans] == [(run.id, 12_000) for run in runs]
 
 
+def test_what_was_made_from_a_vod_is_entered_with_its_bytes_and_replaced_the_next_time(
+    library, vod_parts
+):
+    made = add(library, vod_parts())
+    keys = ("a/storyboard.vtt", "a/preview.webp", "a/loudness.json")
+    with library.session() as s:
+        vods.set_derived(s, made.id, vods.DerivedObjects(*keys, derived_bytes=500))
+    later = vods.DerivedObjects(*keys, 700, poster_key="a/p.jpg", mp4_key="a/v.mp4", mp4_bytes=40)
+    for _ in range(2):
+        with library.session() as s:
+            vod = vods.set_derived(s, made.id, later)
+    grown = (vod.size_bytes or 0) - (made.size_bytes or 0) + (made.mp4_bytes or 0)
+    assert (grown, vod.derived_bytes, vod.mp4_bytes) == (740, 700, 40)
+    assert (vod.storyboard_key, vod.preview_key, vod.loudness_key) == keys
+    assert (vod.poster_key, vod.mp4_key) == ("a/p.jpg", "a/v.mp4")
+    with library.session() as s, pytest.raises(NotInLibrary, match="check the id"):
+        vods.set_derived(s, "vod_none", later)
+
+
 def test_a_vod_that_fails_half_way_leaves_nothing(library, vod_parts):
     new, runs, segments = vod_parts()
     broken = [*segments[:-1], replace(segments[-1], sha256="not a hash")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,8 +14,8 @@ from tests.service.content import AT, add_vod
 
 VOD_FIELDS = (
     "id, stream_id, channel_id, title, description, poster_url, hls_url, mp4_url, "
-    "duration_seconds, size_bytes, width, height, views, likes, clips, is_public, deleted_at, "
-    "created_at"
+    "storyboard_url, preview_url, loudness_url, duration_seconds, size_bytes, width, height, "
+    "views, likes, clips, is_public, deleted_at, created_at"
 )
 
 
@@ -33,6 +34,30 @@ def test_a_vod_has_exactly_the_promised_shape(
     assert body["created_at"] == "2026-01-05T16:25:00Z"
     assert body["hls_url"].startswith("http://localhost:8000/media/")
     assert (body["views"], body["likes"], body["clips"], body["deleted_at"]) == (None,) * 4
+
+
+def test_what_was_made_from_a_vod_has_addresses_and_types_once_it_is_entered(
+    client: Client, library: Library, folder_store: Store
+) -> None:
+    made = add_vod(library, folder_store)
+    names = {
+        "storyboard_url": ("storyboard.vtt", "text/vtt; charset=utf-8"),
+        "preview_url": ("preview.webp", "image/webp"),
+        "loudness_url": ("loudness.json", "application/json"),
+    }
+    before = client.get(f"/api/vods/{made.id}").json()
+    assert [before[field] for field in names] == [None, None, None]
+    keys = [f"{made.prefix}{made.id}/{name}" for name, _ in names.values()]
+    for key in keys:
+        folder_store.put(key, b"made")
+    with library.session() as s:
+        vods.set_derived(s, made.id, vods.DerivedObjects(*keys, derived_bytes=12))
+    body = client.get(f"/api/vods/{made.id}").json()
+    assert body["size_bytes"] == before["size_bytes"] + 12
+    for field, (name, content_type) in names.items():
+        assert body[field].endswith(f"/{made.id}/{name}")
+        answer = client.get(urlsplit(body[field]).path)
+        assert (answer.content, answer.headers["content-type"]) == (b"made", content_type)
 
 
 def test_a_vod_without_a_poster_has_no_address_of_one(

@@ -137,6 +137,7 @@ class Vod(Base):
         CheckConstraint("duration_ms >= 0", name="duration_counts"),
         CheckConstraint("size_bytes >= 0", name="size_counts"),
         CheckConstraint("mp4_bytes >= 0", name="mp4_counts"),
+        CheckConstraint("derived_bytes >= 0", name="derived_counts"),
         CheckConstraint("width > 0 and height > 0", name="picture_has_area"),
         CheckConstraint("frame_rate > 0", name="frames_move"),
         CheckConstraint(
@@ -187,6 +188,12 @@ class Vod(Base):
     playlist_key: Mapped[String | None]
     mp4_key: Mapped[String | None]
     mp4_bytes: Mapped[Bytes | None]
+    storyboard_key: Mapped[String | None]
+    """The WebVTT; the sheets that it names lie beside it."""
+    preview_key: Mapped[String | None]
+    loudness_key: Mapped[String | None]
+    derived_bytes: Mapped[Bytes | None]
+    """What `size_bytes` holds for what was made from the VOD later; None: nothing was yet."""
     is_public: Mapped[bool] = mapped_column(server_default=true())
     deleted_at: Mapped[At | None]
     delete_reason: Mapped[VodDeleteReason | None] = mapped_column(Text)

@@ -104,6 +104,9 @@ class VodOut(BaseModel):
                     "poster_url": "https://live.example/media/MXxw…/run_01JH…/poster.jpg",
                     "hls_url": "https://live.example/media/MXxw…/vod_01JH…/index.m3u8",
                     "mp4_url": "https://live.example/media/MXxw…/run_01JH…/video.mp4",
+                    "storyboard_url": "https://live.example/media/MXxw…/vod_01JH…/storyboard.vtt",
+                    "preview_url": "https://live.example/media/MXxw…/vod_01JH…/preview.webp",
+                    "loudness_url": "https://live.example/media/MXxw…/vod_01JH…/loudness.json",
                     "duration_seconds": 6185.2,
                     "size_bytes": 4831838208,
                     "width": 1920,
@@ -131,8 +134,17 @@ class VodOut(BaseModel):
     mp4_url: str | None = Field(
         description="The whole video as MP4; add `?download=1` to save it under its title."
     )
+    storyboard_url: str | None = Field(
+        description="WebVTT with a tile for every 10 s: each cue names a sheet and, as `#xywh=`, a "
+        "place on it. null, like the next two, while it is not made yet."
+    )
+    preview_url: str | None = Field(description="Short animation of the VOD (WebP, 320 px).")
+    loudness_url: str | None = Field(
+        description="Loudness per second in LUFS (EBU R 128) as JSON: `integrated`, and lists "
+        "`momentary` and `short_term` with null where it is silent."
+    )
     duration_seconds: float | None = Field(description="Length in seconds.")
-    size_bytes: int | None = Field(description="Bytes of all its segments.")
+    size_bytes: int | None = Field(description="Bytes of all its objects.")
     width: int | None = Field(description="Width of the picture in pixels.")
     height: int | None = Field(description="Height of the picture in pixels.")
     views: int | None = Field(description="Views, without bots; null: not measured yet.")

@@ -50,6 +50,8 @@ class VodView:
     poster_path: str | None
     hls_path: str | None
     mp4_path: str | None
+    storyboard_path: str | None
+    preview_path: str | None
     width: int | None
     height: int | None
     frame_rate: float | None
@@ -111,6 +113,8 @@ def vod_view(
         poster_path=paths.poster,
         hls_path=paths.hls,
         mp4_path=paths.mp4,
+        storyboard_path=paths.storyboard,
+        preview_path=paths.preview,
         width=vod.width,
         height=vod.height,
         frame_rate=vod.frame_rate,

@@ -6,6 +6,7 @@ export const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 function isTakenBy(target, key) {
   if (!(target instanceof Element)) return false;
   if (target.closest("input, textarea, select, [contenteditable]")) return true;
+  if (target.closest("[role=menu]")) return key !== "?";
   const pressing = key === " " || key === "Enter";
   if (pressing && target.closest("a, button, summary, [role=button]")) return true;
   const sliding = key.startsWith("Arrow") || key === "Home" || key === "End";
@@ -44,6 +45,13 @@ export function listenToKeys({ video, player, help, frameRate, say }) {
   const togglePlay = () => (video.paused ? video.play().catch(() => {}) : video.pause());
   const toggleFullscreen = () =>
     document.fullscreenElement ? document.exitFullscreen() : player.requestFullscreen?.().catch(() => {});
+  const toggleCaptions = () => {
+    const tracks = [...video.textTracks].filter((track) => track.kind === "captions" || track.kind === "subtitles");
+    const showing = tracks.filter((track) => track.mode === "showing");
+    showing.forEach((track) => { track.mode = "disabled"; });
+    if (tracks.length && !showing.length) tracks[0].mode = "showing";
+    say(tracks.length ? `Captions ${showing.length ? "off" : "on"}` : "No captions in this video");
+  };
   const togglePicture = () =>
     document.pictureInPictureElement
       ? document.exitPictureInPicture()
@@ -62,6 +70,7 @@ export function listenToKeys({ video, player, help, frameRate, say }) {
     ">": () => changeSpeed(1),
     f: toggleFullscreen,
     m: () => { video.muted = !video.muted; say(video.muted ? "Sound off" : "Sound on"); },
+    c: toggleCaptions,
     p: togglePicture,
     "?": () => (help.open ? help.close() : help.showModal()),
   };
@@ -77,7 +86,7 @@ export function listenToKeys({ video, player, help, frameRate, say }) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (help.open && event.key !== "?") return;
     const action = actions[event.key] ?? actions[event.key.toLowerCase()];
-    if (!action || isTakenBy(event.composedPath()[0], event.key) || isTakenBy(event.target, event.key)) return;
+    if (!action || event.composedPath().some((target) => isTakenBy(target, event.key))) return;
     event.preventDefault();
     action();
   });

@@ -2,7 +2,8 @@
 // goes wrong, and starts where ?t= says. Keys are in keys.js. Works on the elements that the page has already.
 
 import { showAudience } from "./audience.js";
-import { SPEEDS, listenToKeys } from "./keys.js";
+import { listenToKeys } from "./keys.js";
+import { offerQuality, offerSpeed } from "./menus.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
@@ -71,6 +72,7 @@ function startHls(playlist, position) {
     else if (data.fatal) recover(data);
   });
   hls.on(window.Hls.Events.FRAG_BUFFERED, () => { networkFailures = 0; });
+  offerQuality(hls);
   hls.loadSource(playlist);
   hls.attachMedia(video);
   video.addEventListener("play", () => { if (hls) hls.config.maxBufferLength = 45; }, { once: true });
@@ -139,17 +141,6 @@ function offerLink() {
   });
 }
 
-function offerSpeed() {
-  const button = document.getElementById("speed");
-  button.addEventListener("click", () => {
-    video.playbackRate = SPEEDS.find((speed) => speed > video.playbackRate + 0.001) ?? SPEEDS[0];
-  });
-  video.addEventListener("ratechange", () => {
-    button.textContent = `${video.playbackRate}×`;
-    button.setAttribute("aria-label", `${video.playbackRate}× speed`);
-  });
-}
-
 video.addEventListener("error", () => {
   if (!hls) showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
@@ -182,6 +173,6 @@ showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
 listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
 offerLink();
-offerSpeed();
+offerSpeed(video);
 showAudience(video);
 start(startOffset(), false);
