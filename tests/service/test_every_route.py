@@ -114,6 +114,7 @@ ROUTES: dict[str, list[Call]] = {
     "POST /webhooks/{provider}": [
         Call("/webhooks/srs", json={"action": "on_publish", "app": "live", "stream": "adas"})
     ],
+    "GET /webhooks/mediamtx": [Call("/webhooks/mediamtx", "path=adas")],
     "POST /webhooks/mediamtx/auth": [
         Call("/webhooks/mediamtx/auth", json={"action": "publish", "path": "adas"})
     ],
