@@ -70,7 +70,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _give_example(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """The 200 answer's example, taken from its schema where the route gives none."""
-    content = operation["responses"]["200"].get("content", {}).get("application/json")
+    answer = operation["responses"].get("200", {})  # 204 has nothing to show
+    content = answer.get("content", {}).get("application/json")
     if content is None or "example" in content:
         return
     example = _example_of(content["schema"], schemas)

@@ -39,8 +39,9 @@ def test_every_operation_has_summary_description_and_an_example(
 ) -> None:
     assert operation["summary"], name
     assert operation["description"], name
-    answers = operation["responses"]["200"]["content"].values()
-    assert any("example" in answer for answer in answers), name
+    if "204" not in operation["responses"]:
+        answers = operation["responses"]["200"]["content"].values()
+        assert any("example" in answer for answer in answers), name
     for parameter in operation.get("parameters", []):
         assert parameter.get("description"), (name, parameter["name"])
 
