@@ -25,6 +25,9 @@ class MediaPaths:
     mp4: str | None
 
 
+NO_PATHS = MediaPaths(None, None, None)
+
+
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
     """Signed paths, the same for hours, good for the VOD's length and six hours more.
 
@@ -33,7 +36,7 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
     """
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
     if audience is None:
-        return MediaPaths(None, None, None)
+        return NO_PATHS
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
         vod_id=vod.id,
