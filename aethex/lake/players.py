@@ -86,6 +86,25 @@ def stream_players(con: duckdb.DuckDBPyConnection, stream_id: str) -> StreamPlay
     )
 
 
+def vod_watched_seconds(con: duckdb.DuckDBPyConnection, channel_id: str) -> dict[str, float]:
+    """For how long each VOD of the channel was watched, over all days, marked sessions left out;
+    those that were not are missing.
+    """
+    with con.cursor() as cursor:
+        rows = cursor.execute(
+            """
+            SELECT content_id, round(sum(watched_seconds), 3) AS seconds
+            FROM content_daily
+            WHERE channel_id = $channel_id AND content_kind = 'vod'
+            GROUP BY content_id
+            HAVING seconds > 0
+            ORDER BY seconds DESC, content_id
+            """,
+            {"channel_id": channel_id},
+        ).fetchall()
+    return dict(rows)
+
+
 def content_totals(
     con: duckdb.DuckDBPyConnection, content_ids: Collection[str]
 ) -> dict[str, ContentTotals]:

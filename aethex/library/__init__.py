@@ -33,6 +33,7 @@ from aethex.library.models import (
     VodRun,
     VodSegment,
     VodStatus,
+    WatchProgress,
     WebhookEvent,
     Worker,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "VodRun",
     "VodSegment",
     "VodStatus",
+    "WatchProgress",
     "WebhookEvent",
     "Worker",
     "new_id",

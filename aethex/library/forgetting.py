@@ -35,6 +35,7 @@ from aethex.library.models import (
     OutboxEvent,
     User,
     UserSession,
+    WatchProgress,
 )
 
 FORGOTTEN_NAME = "Forgotten viewer"
@@ -118,17 +119,19 @@ def _digest(key: bytes, purpose: str, viewer_id: str) -> bytes:
 def empty(s: Session, viewer_id: str, new_id: str) -> dict[str, int]:
     """Take the viewer out of all rows; how many there were, by table.
 
-    A user's row goes, with both names, its password and its sessions. Its likes, follows and
-    channels pass to a row without names, so that what everybody sees counted stays the same. What
-    the audit log tells of the user becomes that somebody did something. Events that wait in the
-    outbox land under the new id. A drain that is at work with them is waited for: then they have
-    landed.
+    A user's row goes, with both names, its password, its sessions, and how far it watched. Its
+    likes, follows and channels pass to a row without names, so that what everybody sees counted
+    stays the same. What the audit log tells of the user becomes that somebody did something. Events
+    that wait in the outbox land under the new id. A drain that is at work with them is waited for:
+    then they have landed.
     """
     # whoever adds a row for the user waits for this lock, and then finds no user
     user = s.scalar(select(User).where(User.id == viewer_id).with_for_update())
     found = {"users": int(user is not None)}
     if user is not None:
         found |= _sign_out_for_ever(s, viewer_id)
+        watched = delete(WatchProgress).where(WatchProgress.user_id == viewer_id)
+        found["watch_progress"] = len(s.scalars(watched.returning(WatchProgress.vod_id)).all())
         before = _counts(s, viewer_id)
         _pass_on(s, viewer_id, new_id)
         if _counts(s, new_id) != before:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete
+from collections.abc import Collection
+
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -29,6 +31,12 @@ def unlike(s: Session, user_id: str, vod: Vod) -> bool:
     if was_there:
         _record(s, user_id, vod, "unlike")
     return was_there
+
+
+def liked_of(s: Session, user_id: str, vod_ids: Collection[str]) -> set[str]:
+    """Which of these VODs the user likes."""
+    query = select(Like.vod_id).where(Like.user_id == user_id, Like.vod_id.in_([*vod_ids]))
+    return {*s.scalars(query)}
 
 
 def _record(s: Session, user_id: str, vod: Vod, action: str) -> None:

@@ -77,6 +77,18 @@ def followed_channels(s: Session, user_id: str) -> Sequence[Channel]:
     return s.scalars(query).all()
 
 
+def is_following(s: Session, user_id: str, channel_id: str) -> bool:
+    """Whether the user follows the channel."""
+    query = select(Follow.user_id).where(Follow.user_id == user_id, Follow.channel_id == channel_id)
+    return s.scalar(query) is not None
+
+
+def follows_any(s: Session, user_id: str) -> bool:
+    """Whether the user follows any channel."""
+    query = select(Follow.user_id).where(Follow.user_id == user_id).limit(1)
+    return s.scalar(query) is not None
+
+
 def _record(s: Session, user_id: str, channel_id: str, stream_id: str | None, action: str) -> None:
     outbox.record(
         s,

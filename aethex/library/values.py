@@ -9,6 +9,7 @@ from aethex.library.errors import InvalidValue
 from aethex.library.models import USERNAME_PATTERN
 
 MAX_TEXT_LENGTH = 300
+MAX_PROSE_LENGTH = 5_000
 
 
 def valid_username(text: str) -> str:
@@ -36,6 +37,24 @@ def valid_text(text: str, what: str) -> str:
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in stripped):
         raise InvalidValue(f"The {what} {stripped!r} has control characters: remove them.")
+    return stripped
+
+
+def valid_prose(text: str, what: str) -> str:
+    """A longer text without the spaces around it; lines may break, and it may be empty.
+
+    Raises InvalidValue when it is longer than 5,000 characters or has other control characters.
+    """
+    stripped = text.strip().replace("\r\n", "\n")
+    if len(stripped) > MAX_PROSE_LENGTH:
+        raise InvalidValue(
+            f"The {what} has {len(stripped):,} characters: shorten it to {MAX_PROSE_LENGTH:,}."
+        )
+    if any(
+        unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+        for character in stripped
+    ):
+        raise InvalidValue(f"The {what} has control characters: remove them.")
     return stripped
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aethex.library.errors import InvalidValue, NotInLibrary
 from aethex.library.models import Channel, Stream, User, Vod, VodDeleteReason, VodRun, VodSegment
 from aethex.library.pages import Page, offset_of
-from aethex.library.values import valid_text
+from aethex.library.values import valid_prose, valid_text
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,13 @@ def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int 
     Raises InvalidValue for a page out of bounds.
     """
     query = newest_first(channel_id).offset(offset_of(page, per_page)).limit(per_page)
+    return Page(s.scalars(query).all(), count_listed(s, channel_id))
+
+
+def count_listed(s: Session, channel_id: str) -> int:
+    """How many VODs of the channel everybody may see."""
     count = select(func.count()).select_from(Vod)
-    total = s.scalar(count.where(Vod.channel_id == channel_id, is_listed())) or 0
-    return Page(s.scalars(query).all(), total)
+    return s.scalar(count.where(Vod.channel_id == channel_id, is_listed())) or 0
 
 
 def newest_first(channel_id: str) -> Select[Vod]:
@@ -237,6 +241,26 @@ def set_public(s: Session, vod_id: str, is_public: bool) -> Vod:
     return vod
 
 
+def edit(
+    s: Session,
+    vod_id: str,
+    *,
+    title: str | None = None,
+    description: str | None = None,
+    is_public: bool | None = None,
+) -> Vod:
+    """Change what is given. Raises NotInLibrary, InvalidValue for a text that cannot be one."""
+    vod = _existing(s, vod_id)
+    if title is not None:
+        vod.title = valid_text(title, "title")
+    if description is not None:
+        vod.description = valid_prose(description, "description")
+    if is_public is not None:
+        vod.is_public = is_public
+    s.flush()
+    return vod
+
+
 def mark_deleted(s: Session, vod_id: str, at: datetime, reason: VodDeleteReason = "owner") -> Vod:
     """Hide a VOD from everybody since `at`; its objects stay. Repeating it keeps the first time.
 
@@ -296,6 +320,11 @@ def is_visible_to(user: User | None) -> ColumnElement[bool]:
         return is_there
     own = select(Channel.id).where(Channel.owner_id == user.id)
     return and_(is_there, or_(Vod.is_public, Vod.channel_id.in_(own)))
+
+
+def is_listed_row(vod: Vod) -> bool:
+    """What `is_listed` says, of a row that is loaded."""
+    return vod.status == "ready" and vod.is_public and vod.deleted_at is None
 
 
 def _check_parts(new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]) -> None:

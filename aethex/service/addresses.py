@@ -28,6 +28,9 @@ class MediaPaths:
     loudness: str | None = None
 
 
+NO_PATHS = MediaPaths()
+
+
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
     """Signed paths, the same for hours, good for the VOD's length and six hours more.
 
@@ -36,7 +39,7 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
     """
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
     if audience is None:
-        return MediaPaths()
+        return NO_PATHS
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
         vod_id=vod.id,

@@ -230,10 +230,12 @@ def _remedy(kind: str, field: str, context: Mapping[str, Any]) -> str:
 
 
 _DESCRIPTIONS: dict[int, str] = {
-    401: "The server token is not known, or was revoked.",
-    403: "Refused: a media address that is not signed by this service, was changed, or is over; or "
-    "a page of an origin that may not send events.",
+    401: "Nobody is signed in; or the server token is not known, or was revoked.",
+    403: "Refused: what belongs to somebody else; a request that no page of ours sent; a media "
+    "address that is not signed by this service, was changed, or is over; or a page of an origin "
+    "that may not send events.",
     404: "There is no such thing, or it is not public.",
+    409: "It is too late for that, or something else was there first.",
     413: "The body is too large, packed or unpacked.",
     415: "Content-Type or Content-Encoding is not one that is taken.",
     416: "The range lies outside the object.",
@@ -248,6 +250,9 @@ _EXAMPLES: dict[int, Problem] = {
     ),
     404: not_found("VOD", "vod_01JH2V5Q8ZK3M4N5P6Q7R8S9TA"),
     401: Problem(401, "The server token is not known, or was revoked."),
+    409: Problem(
+        409, "VOD vod_01JH… was deleted more than 30 days ago: it cannot be brought back."
+    ),
     413: Problem(413, "The body has more than 1,048,576 bytes: send fewer events."),
     415: Problem(415, "Content-Type 'text/html' is not known: send application/json."),
     416: Problem(416, "The object has 1048576 bytes."),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import duckdb
 
@@ -37,3 +38,12 @@ def totals_of(marts: Marts, vods: Sequence[Vod]) -> Mapping[str, ContentTotals]:
         _log.warning("Views and likes could not be read", exc_info=True)
         return {}
     return {vod_id: found.get(vod_id, NOTHING_YET) for vod_id in ids}
+
+
+def fresh_until_of(marts: Marts) -> datetime | None:
+    """What was received before this is in the totals; None where nothing is measured."""
+    try:
+        opened = marts.current_or_none()
+    except (StoreError, OSError, Problem, duckdb.Error):
+        return None
+    return opened.fresh_until if opened else None

@@ -20,6 +20,7 @@ from aethex.library import (
     OutboxEvent,
     User,
     Vod,
+    WatchProgress,
     accounts,
     audit,
     forgetting,
@@ -29,12 +30,14 @@ from aethex.library import (
     sessions,
     users,
     vods,
+    watching,
 )
 from aethex.library.audit import Actor
 from aethex.library.ids import is_id
 from tests.library.conftest import VodParts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FOUND = {"users": 1, "channels": 1, "follows": 1, "likes": 1, "watch_progress": 1, "outbox": 2}
 
 
 @pytest.fixture
@@ -45,12 +48,13 @@ def vod(library: Library, vod_parts: Callable[..., VodParts]) -> Vod:
 
 @pytest.fixture
 def mika(library: Library, channel: Channel, vod: Vod) -> User:
-    """A user who owns the channel, and with another one follows it and likes its VOD."""
+    """A user who owns the channel, and with another one follows it, likes and watches its VOD."""
     with library.session() as s:
         pair = [users.ensure_user(s, name, name.title()) for name in ("mika", "other")]
         for user in pair:
             users.follow(s, user.id, channel.id)
             likes.like(s, user.id, vod)
+            watching.save(s, user.id, vod, 5_000, NOW, NOW)
         s.get_one(Channel, channel.id).owner_id = pair[0].id
         return pair[0]
 
@@ -60,7 +64,7 @@ def empty(library: Library, viewer_id: str, new: str) -> dict[str, int]:
         return forgetting.empty(s, viewer_id, new)
 
 
-def count(library: Library, table: type[Follow | Like | User | OutboxEvent]) -> int:
+def count(library: Library, table: type[Follow | Like | User | OutboxEvent | WatchProgress]) -> int:
     with library.session() as s:
         return s.scalar(select(func.count()).select_from(table)) or 0
 
@@ -71,7 +75,8 @@ def test_no_name_is_left_and_every_count_is_the_same(
     new = new_id("usr")
     counts = [count(library, table) for table in (Follow, Like, User, OutboxEvent)]
     done = empty(library, mika.id, new)
-    assert done == {"users": 1, "channels": 1, "follows": 1, "likes": 1, "outbox": 2}
+    assert done == FOUND
+    assert count(library, WatchProgress) == 1, "the other one's"
     assert [count(library, table) for table in (Follow, Like, User, OutboxEvent)] == counts
     with library.session() as s:
         assert users.by_username(s, "mika") is None
@@ -118,7 +123,7 @@ def test_an_account_goes_with_its_password_its_sessions_and_what_the_log_tells(
 
 def test_the_search_finds_every_row(library: Library, mika: User) -> None:
     with library.session() as s:
-        found = {"users": 1, "channels": 1, "follows": 1, "likes": 1, "outbox": 2}
+        found = FOUND
         assert forgetting.search(s, mika.id, is_unmistakable=True) == found
         assert forgetting.search(s, mika.id, is_unmistakable=False) == found
         s.get_one(Channel, s.scalars(select(Channel.id)).one()).title = f"by {mika.id}"

@@ -99,6 +99,7 @@ def player_site(
                 open_store(settings),
                 library,
                 elsewhere,
+                settings,
             )
 
 

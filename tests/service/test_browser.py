@@ -283,9 +283,9 @@ def test_from_home_to_a_channel_to_a_video(page: Page, site: Site, complaints: C
     page.wait_for_url("**/channel/gdq/vods")
     page.get_by_role("link", name="Next").click()
     page.wait_for_url("**?page=2")
-    page.get_by_role("link", name="Day 12").click()
+    page.get_by_role("link", name="Day 12", exact=True).click()
     page.wait_for_url("**/vods/vod_*")
-    page.get_by_role("link", name="The last boss").click()
+    page.get_by_role("link", name="The last boss", exact=True).click()
     page.wait_for_url(f"**{site.vod_path}")
     assert [text for text in complaints if "Day" in text] == []
 

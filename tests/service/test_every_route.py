@@ -22,7 +22,7 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from aethex.library import Library, accounts, audit, sessions, vods
+from aethex.library import Library, accounts, audit, likes, sessions, vods, watching
 from aethex.library.models import Base
 from aethex.service.app import create_app
 from aethex.service.csrf import is_left_out
@@ -34,8 +34,9 @@ from tests.service.people import Person, give_channel, person
 
 SECRET_TITLE = "Hidden rehearsal of the finale"
 KEEP = timedelta(days=1)
+WATCHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 SECRET_TEXT = "only for me: the plot"
-_NOT_HERS = ("attempts", "audit_log", "user_sessions", "library_version")
+_NOT_HERS = ("attempts", "audit_log", "user_sessions", "library_version", "outbox")
 """Tables that others rightly write, checked by their rows of hers."""
 
 
@@ -85,6 +86,46 @@ ROUTES: dict[str, list[Call]] = {
     "GET /media/{token}/{path:path}": MEDIA,
     "HEAD /media/{token}/{path:path}": MEDIA,
     "OPTIONS /media/{token}/{path:path}": [Call("/media/{token}/{vod}/index.m3u8", is_open=True)],
+    "PUT /api/vods/{vod_id}": [Call("/api/vods/{vod}", json={"title": "Mine", "is_public": True})],
+    "DELETE /api/vods/{vod_id}": [Call("/api/vods/{vod}")],
+    "POST /api/vods/{vod_id}/restore": [Call("/api/vods/{vod}/restore")],
+    "POST /vods/{vod_id}/edit": [Call("/vods/{vod}/edit", form={"title": "Mine"})],
+    "POST /vods/{vod_id}/delete": [Call("/vods/{vod}/delete", form={})],
+    "POST /vods/{vod_id}/restore": [Call("/vods/{vod}/restore", form={})],
+    # watching: one's own only
+    "POST /api/vods/{vod_id}/like": [Call("/api/vods/{vod}/like")],
+    "DELETE /api/vods/{vod_id}/like": [Call("/api/vods/{vod}/like")],
+    "POST /vods/{vod_id}/like": [Call("/vods/{vod}/like", form={"like": "on"})],
+    "POST /api/channels/{channel_id}/follow": [
+        Call("/api/channels/{channel}/follow", is_open=True)
+    ],
+    "DELETE /api/channels/{channel_id}/follow": [
+        Call("/api/channels/{channel}/follow", is_open=True)
+    ],
+    "POST /channels/{channel_id}/follow": [
+        Call("/channels/{channel}/follow", form={"follow": "off"}, is_open=True)
+    ],
+    "GET /api/watch-progress": [Call("/api/watch-progress", "vod_id={vod}", is_open=True)],
+    "POST /api/watch-progress": [
+        Call(
+            "/api/watch-progress",
+            json={"vod_id": "{vod}", "position_seconds": 3, "client_at": "2026-01-01T00:00:00Z"},
+        )
+    ],
+    "GET /api/watch-history": [Call("/api/watch-history", is_open=True)],
+    "DELETE /api/watch-history/{vod_id}": [Call("/api/watch-history/{vod}", is_open=True)],
+    "POST /api/watch-history/clear": [Call("/api/watch-history/clear", is_open=True)],
+    "POST /api/watch-history/restore": [
+        Call(
+            "/api/watch-history/restore", json={"removed_at": "2026-01-01T00:00:00Z"}, is_open=True
+        )
+    ],
+    "GET /history": [Call("/history", is_open=True)],
+    "POST /history/remove": [Call("/history/remove", form={"vod_id": "{vod}"}, is_open=True)],
+    "POST /history/clear": [Call("/history/clear", form={}, is_open=True)],
+    "POST /history/restore": [
+        Call("/history/restore", form={"removed_at": "2026-01-01T00:00:00Z"}, is_open=True)
+    ],
     # accounts
     "GET /sign-in": [Call("/sign-in", is_open=True)],
     "POST /sign-in": [
@@ -171,7 +212,9 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
     give_channel(library, "adas", ada)
     public = urlsplit(client.get(f"/api/vods/{vod.id}").json()["hls_url"]).path.split("/")[2]
     with library.session() as s:
-        vods.set_public(s, vod.id, False)
+        row = vods.set_public(s, vod.id, False)
+        likes.like(s, ada.id, row)
+        watching.save(s, ada.id, row, 3_000, WATCHED_AT, WATCHED_AT)
     body = ada.get(client, f"/api/vods/{vod.id}").json()
     token = urlsplit(body["hls_url"]).path.split("/")[2]
     places = {
@@ -215,9 +258,15 @@ def send(
         filled = {name: value.format(**hers.places) for name, value in call.form.items()}
         options["data"] = {**filled, **token}
     if call.json is not None:
-        options["json"] = call.json
+        options["json"] = _filled(call.json, hers.places)
     headers = who.headers if who else {}
     return client.request(route.split()[0], path + query, headers=headers, **options)
+
+
+def _filled(body: Any, places: Mapping[str, str]) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {k: v.format(**places) if isinstance(v, str) else v for k, v in body.items()}
 
 
 def test_every_route_is_listed_here() -> None:

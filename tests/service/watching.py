@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import BrowserContext, Frame, Page, Request
 
 from aethex.library import Library
+from aethex.settings import Settings
 from aethex.store import Store
 from tests.service.content import add_vod
 from tests.service.sending import landed_in
@@ -53,6 +54,7 @@ class PlayerSite:
     store: Store
     library: Library
     elsewhere: Elsewhere
+    settings: Settings
     read: dict[str, list[Row]] = field(default_factory=dict)
     """What landing objects hold, by their keys: they never change, and tests look often."""
 

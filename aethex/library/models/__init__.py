@@ -33,6 +33,7 @@ from aethex.library.models.live import (
 )
 from aethex.library.models.people import Follow, Forgetting, Like, Role, User
 from aethex.library.models.recording import RecordingSettings
+from aethex.library.models.watching import WatchProgress
 from aethex.library.models.work import KIND_PATTERN, Job, JobState, Worker, job_fences
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "VodRun",
     "VodSegment",
     "VodStatus",
+    "WatchProgress",
     "WebhookEvent",
     "WebhookState",
     "Worker",

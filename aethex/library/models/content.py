@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     text,
     true,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aethex.library.columns import At, Bytes, CreatedAt, Id, Milliseconds, String
@@ -166,6 +168,7 @@ class Vod(Base):
             text("id desc"),
             postgresql_where=text(_LISTED),
         ),
+        Index("ix_vods_search", "search_vector", postgresql_using="gin"),
     )
 
     id: Mapped[Id]
@@ -201,6 +204,10 @@ class Vod(Base):
     purge_started_at: Mapped[At | None]
     """Since then its objects are being deleted, and it cannot be restored."""
     created_at: Mapped[CreatedAt]
+    search_vector: Mapped[str] = mapped_column(
+        TSVECTOR, Computed("vod_search_vector(title, description)", persisted=True), deferred=True
+    )
+    """Title (A) and description (B), as `finding` searches them. Made by the database."""
 
 
 class VodRun(Base):

@@ -8,14 +8,13 @@ An answer is computed once per build and kept as the bytes that are sent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import duckdb
 from fastapi import APIRouter, Query, Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from aethex.lake import analytics
@@ -31,6 +30,7 @@ from aethex.service.api.measures import (
     chart_out,
     stream_out,
 )
+from aethex.service.api.moments import From, To
 from aethex.service.api.schemas import ChannelId, StreamId
 from aethex.service.marts import OpenBuild
 from aethex.service.problems import Problem, bad_field, documented_problems, not_found
@@ -45,42 +45,6 @@ _RESPONSES = {
     304: {"description": "The client's copy (`If-None-Match`) is still good."},
     **documented_problems(404, 422, 503),
 }
-
-_ZONE_AFTER_SPACE = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)", re.ASCII)
-
-
-def _with_plus(value: object) -> object:
-    """A `+` that was not escaped in an address arrives as a space: put it back before the zone."""
-    if isinstance(value, str) and ":" in value.rpartition(" ")[0]:
-        return _ZONE_AFTER_SPACE.sub("+", value)
-    return value
-
-
-def _utc(moment: datetime) -> datetime:
-    """In UTC; ValueError outside the years that all parts can hold."""
-    if not 1970 <= moment.year <= 9998:
-        raise ValueError("the year must be 1970 to 9998")
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-UtcMoment = Annotated[datetime, BeforeValidator(_with_plus), AfterValidator(_utc)]
-
-From = Annotated[
-    UtcMoment | None,
-    Query(
-        alias="from",
-        description="Begin of the range, ISO 8601; without a zone: UTC. Default: the begin.",
-        examples=["2020-01-12T02:40:00Z"],
-    ),
-]
-To = Annotated[
-    UtcMoment | None,
-    Query(
-        alias="to",
-        description="End of the range, not in it, ISO 8601; without a zone: UTC. Default: the end.",
-        examples=["2020-01-12T02:42:00Z"],
-    ),
-]
 
 
 @router.get(

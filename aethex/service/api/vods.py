@@ -1,37 +1,85 @@
-"""`/api/vods/{id}` and the shape of a VOD."""
+"""`/api/vods/{id}`: reading and changing a VOD, and the shape of one."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from aethex.lake.players import ContentTotals
 from aethex.library import Vod, vods
-from aethex.library.ids import is_id
+from aethex.library.values import MAX_PROSE_LENGTH, MAX_TEXT_LENGTH
+from aethex.service import vod_changes
 from aethex.service.addresses import media_paths
 from aethex.service.api.schemas import VodId, VodOut
 from aethex.service.identity import NOBODY, Visitor, visitor_of
-from aethex.service.problems import documented_problems, not_found
+from aethex.service.problems import documented_problems
 from aethex.service.resources import Resources, resources_of
 from aethex.service.totals import totals_of
+from aethex.service.vod_access import visible_vod
 
 router = APIRouter(tags=["vods"])
+_CHANGES = documented_problems(401, 403, 404, 422, 503)
+
+
+class VodChanges(BaseModel):
+    """What to change of a VOD; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"title": "AGDQ 2020, day one"}]}
+    )
+
+    title: str | None = Field(default=None, max_length=MAX_TEXT_LENGTH, description="Title.")
+    description: str | None = Field(
+        default=None, max_length=MAX_PROSE_LENGTH, description="Description; may be empty."
+    )
+    is_public: bool | None = Field(default=None, description="Whether everybody may see it.")
 
 
 @router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 422, 503))
 def read_vod(request: Request, response: Response, vod_id: VodId) -> VodOut:
-    """A public VOD that can be played, or a private one of who is signed in. Others are as if they
-    were not there.
+    """A public VOD that can be played. Its channel's owner also reads it while it is private or
+    deleted; for others it is as if it were not there.
     """
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
-        vod = vods.get_visible(session, vod_id, visitor.user) if is_id("vod", vod_id) else None
-    if vod is None:
-        raise not_found("VOD", vod_id)
+        vod = visible_vod(session, visitor, vod_id)
     response.headers["Vary"] = "Cookie"
-    if not vod.is_public:
+    if not vods.is_listed_row(vod):
         response.headers["Cache-Control"] = "private, no-store"
+    return _answer(request, vod)
+
+
+@router.put("/vods/{vod_id}", summary="Change a VOD", responses=_CHANGES)
+def change_vod(request: Request, vod_id: VodId, changes: VodChanges) -> VodOut:
+    """Its title, description, and whether everybody may see it. Only its channel's owner can."""
+    vod = vod_changes.edit_vod(request, vod_id, **changes.model_dump())
+    return _answer(request, vod)
+
+
+@router.delete("/vods/{vod_id}", summary="Delete a VOD", responses=_CHANGES)
+def delete_vod(request: Request, vod_id: VodId) -> VodOut:
+    """Hides it from everybody at once. For 30 days it can be restored; then its objects go. Only
+    its channel's owner can. Deleting it again changes nothing.
+    """
+    return _answer(request, vod_changes.delete_vod(request, vod_id))
+
+
+@router.post(
+    "/vods/{vod_id}/restore",
+    summary="Bring a deleted VOD back",
+    responses=documented_problems(401, 403, 404, 409, 422, 503),
+)
+def restore_vod(request: Request, vod_id: VodId) -> VodOut:
+    """A deleted VOD is there again, as it was, until its objects go. Only its channel's owner can.
+    One that is not deleted stays as it is.
+    """
+    return _answer(request, vod_changes.restore_vod(request, vod_id))
+
+
+def _answer(request: Request, vod: Vod) -> VodOut:
+    resources = resources_of(request)
     totals = totals_of(resources.marts, [vod]).get(vod.id)
-    return vod_out(vod, totals, resources, visitor)
+    return vod_out(vod, totals, resources, visitor_of(request))
 
 
 def vod_out(

@@ -1,53 +1,61 @@
-"""The pages' addresses: home, a channel's VODs, one VOD.
+"""The pages' addresses: home, and one VOD.
 
-What belongs here: which rows a page needs. What does not: their wording (`views.py`) and HTML
-(templates).
+What belongs here: which rows a page needs. What does not: their wording (`views.py`), HTML
+(templates), a channel's page (`channel.py`), one's own history (`history.py`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Annotated
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
 
-from fastapi import APIRouter, Query, Request
-from sqlalchemy.orm import Session
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-
-from aethex.library import Vod, channels, listings, streams, vods
-from aethex.library.ids import is_id
+from aethex.library import channels, listings, recording, users, vods, watching
+from aethex.library.retention import UNDO_DAYS
 from aethex.service.headers import PLAYER_POLICY
-from aethex.service.identity import visitor_of
+from aethex.service.identity import owns, visitor_of
 from aethex.service.pages.audience import audience_of
+from aethex.service.pages.loading import as_of_text, load_views
 from aethex.service.pages.templating import draw
-from aethex.service.pages.views import ChannelView, VodView, channel_view, vod_view
+from aethex.service.pages.views import channel_view
 from aethex.service.problems import not_found
-from aethex.service.resources import Resources, resources_of
-from aethex.service.totals import totals_of
+from aethex.service.resources import resources_of
+from aethex.service.vod_access import visible_vod
 
 router = APIRouter(include_in_schema=False)
 
-VODS_A_PAGE = 12
 _NEWEST = 13  # one large and three rows of four
 _CHANNELS_ON_HOME = 24
 _RELATED = 8
+_BEGUN = 4
+_FOLLOWED = 8
 
 
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request) -> Response:
-    """Channels and the newest VODs of all of them."""
-    resources = resources_of(request)
+    """What the visitor began, what is new from channels they follow, and the newest VODs of all."""
+    resources, visitor = resources_of(request), visitor_of(request)
+    begun, followed, follows_any = [], [], False
     with resources.library.session() as session:
         found, channels_total = channels.list(session, page=1, per_page=_CHANNELS_ON_HOME)
         newest = listings.newest_vods(session, _NEWEST)
         counts = listings.count_vods(session, [channel.id for channel in found])
-        cards = _views(session, newest, resources)
+        if visitor.user is not None:
+            user_id = visitor.user.id
+            begun = [one.vod for one in watching.continue_watching(session, user_id, _BEGUN)]
+            followed = watching.recommended(session, user_id, _FOLLOWED)
+            follows_any = bool(followed) or users.follows_any(session, user_id)
+        cards = load_views(session, [*begun, *followed, *newest], resources, visitor)
+    at, after = len(begun), len(begun) + len(followed)
+    lead, *rest = cards[after:] or [None]
     return draw(
         request,
         "home.html",
         here="home",
-        lead=cards[0] if cards else None,
-        vods=cards[1:],
+        begun=cards[:at],
+        followed=cards[at:after],
+        follows_any=follows_any,
+        lead=lead,
+        vods=rest,
         channels=[
             channel_view(channel, counts.get(channel.id, 0))
             for channel in sorted(found, key=lambda channel: channel.id not in counts)
@@ -56,83 +64,46 @@ def home(request: Request) -> Response:
     )
 
 
-@router.get("/channel/{username}")
-def channel_home(username: str) -> Response:
-    """A channel's address without more leads to its VODs."""
-    return RedirectResponse(f"/channel/{username}/vods", status_code=307)
-
-
-@router.get("/channel/{username}/vods", response_class=HTMLResponse)
-def channel_vods(
-    request: Request, username: str, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
-) -> Response:
-    """One page of a channel's VODs."""
-    resources = resources_of(request)
-    with resources.library.session() as session:
-        channel = (
-            channels.by_username(session, username.lower()) if username.isprintable() else None
-        )
-        if channel is None:
-            raise not_found("channel", f"@{username}")
-        found, total = vods.list_channel_vods(session, channel.id, page, VODS_A_PAGE)
-        cards = _views(session, found, resources)
-    return draw(
-        request,
-        "channel_vods.html",
-        channel=channel_view(channel, total),
-        vods=cards,
-        total=total,
-        page=page,
-        page_count=math.ceil(total / VODS_A_PAGE),
-    )
-
-
 @router.get("/vods/{vod_id}", response_class=HTMLResponse)
 def watch(request: Request, vod_id: str) -> Response:
     """The player of one VOD, what is known of it, and more of its channel."""
+    return watch_page(request, vod_id)
+
+
+def watch_page(
+    request: Request, vod_id: str, *, edit: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    """The same; `edit`: what its owner wrote and could not be kept, with the `error`."""
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
-        vod = vods.get_visible(session, vod_id, visitor.user) if is_id("vod", vod_id) else None
-        if vod is None:
+        vod = visible_vod(session, visitor, vod_id)
+        channel = channels.get(session, vod.channel_id)
+        if channel is None:
             raise not_found("VOD", vod_id)
-        others, _ = vods.list_channel_vods(session, vod.channel_id, 1, _RELATED + 1)
-        cards = _views(
-            session,
-            [vod, *(other for other in others if other.id != vod.id)],
-            resources,
-            visitor.user_id,
-        )
+        others, total = vods.list_channel_vods(session, vod.channel_id, 1, _RELATED + 1)
+        more = [other for other in others if other.id != vod.id][:_RELATED]
+        cards = load_views(session, [vod, *more], resources, visitor)
         runs = listings.run_spans(session, vod.id)
+        is_following = visitor.user is not None and users.is_following(
+            session, visitor.user.id, channel.id
+        )
+        policy = recording.policy_of(session, channel.id, resources.settings)
+    shown = cards[0]
+    written = edit or {"title": vod.title, "description": vod.description, "error": ""}
     return draw(
         request,
         "vod.html",
+        status=status,
         policy=PLAYER_POLICY,
-        vod=cards[0],
-        related=cards[1 : _RELATED + 1],
+        vod=shown,
+        creator=channel_view(channel, total),
+        related=cards[1:],
         audience=audience_of(resources.marts, vod, runs),
+        resume_seconds=shown.seen.resume_seconds if shown.seen else None,
+        is_following=is_following,
+        is_owner=owns(visitor, channel),
+        can_delete=policy.is_user_delete_allowed,
+        undo_days=UNDO_DAYS,
+        as_of_text=as_of_text(resources),
+        edit=written,
     )
-
-
-def _views(
-    session: Session, found: Sequence[Vod], resources: Resources, reader_id: str | None = None
-) -> list[VodView]:
-    """VODs with their streams, channels and totals, loaded in one query each; private ones can be
-    played by `reader_id` alone.
-    """
-    of_streams = streams.by_ids(session, {vod.stream_id for vod in found})
-    of_channels: dict[str, ChannelView] = {
-        channel.id: channel_view(channel)
-        for channel in channels.by_ids(session, [*{vod.channel_id for vod in found}]).values()
-    }
-    totals = totals_of(resources.marts, found)
-    return [
-        vod_view(
-            vod,
-            of_streams.get(vod.stream_id),
-            of_channels[vod.channel_id],
-            totals.get(vod.id),
-            resources.tokens,
-            reader_id,
-        )
-        for vod in found
-    ]

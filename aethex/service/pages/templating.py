@@ -24,7 +24,7 @@ from aethex.service.pages.wording import page_numbers, tint_of
 from aethex.service.resources import resources_of
 
 TEMPLATES_DIR = Path(__file__).parent.parent / "templates"
-ACCOUNT_LINKS = (("/settings", "Settings"),)
+ACCOUNT_LINKS = (("/history", "History"), ("/settings", "Settings"))
 """What the account's menu leads to, beside signing out."""
 
 _FIELD = Markup(f'<input type="hidden" name="{FIELD}" value="{{}}">')

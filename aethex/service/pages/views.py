@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aethex.lake.players import ContentTotals
-from aethex.library import Channel, Stream, Vod
-from aethex.service.addresses import media_paths
+from aethex.library import Channel, Stream, Vod, watching
+from aethex.service.addresses import NO_PATHS, media_paths
 from aethex.service.api.schemas import utc_text
 from aethex.service.media_tokens import MediaTokens
 from aethex.service.pages.wording import (
@@ -39,6 +39,15 @@ class ChannelView:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenView:
+    """How far the visitor came in a VOD."""
+
+    percent: int
+    text: str
+    resume_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class VodView:
     """A VOD on a page. Texts that are None are not known and not shown."""
 
@@ -64,9 +73,13 @@ class VodView:
     date_iso: str
     views_text: str | None
     likes_text: str | None
+    likes_count: str | None
     facts_text: str
     summary_text: str
-    is_private: bool
+    is_public: bool
+    is_deleted: bool
+    seen: SeenView | None
+    is_liked: bool
 
 
 def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
@@ -92,12 +105,15 @@ def vod_view(
     totals: ContentTotals | None,
     tokens: MediaTokens,
     reader_id: str | None = None,
+    *,
+    position_ms: int | None = None,
+    is_liked: bool = False,
 ) -> VodView:
     """A VOD, as the user `reader_id` sees it (None: everybody).
 
     Its date is the stream's start, or when the VOD was made where that is unknown.
     """
-    paths = media_paths(tokens, vod, reader_id)
+    paths = media_paths(tokens, vod, reader_id) if vod.deleted_at is None else NO_PATHS
     at = (stream.started_at if stream else None) or vod.created_at
     length, picture = (
         duration_text(vod.duration_ms),
@@ -127,7 +143,27 @@ def vod_view(
         date_iso=utc_text(at),
         views_text=count_text(totals.views, "view", "views") if totals else None,
         likes_text=count_text(totals.likes, "like", "likes") if totals else None,
+        likes_count=f"{totals.likes:,}" if totals and totals.likes > 0 else None,
         facts_text=facts,
         summary_text=vod.description or f"{channel.title} · {facts}",
-        is_private=not vod.is_public,
+        is_public=vod.is_public,
+        is_deleted=vod.deleted_at is not None,
+        seen=None if position_ms is None else seen_view(position_ms, vod.duration_ms),
+        is_liked=is_liked,
+    )
+
+
+def seen_view(position_ms: int, duration_ms: int | None) -> SeenView | None:
+    """How far somebody came; None where nothing of it is worth showing."""
+    if not duration_ms or position_ms < watching.RESUME_FROM_MS:
+        return None
+    is_watched = watching.is_watched(position_ms, duration_ms)
+    resume = watching.resume_ms(position_ms, duration_ms)
+    return SeenView(
+        percent=100 if is_watched else max(1, position_ms * 100 // duration_ms),
+        text="Watched"
+        if is_watched
+        # a place is in the second that runs, a length is rounded
+        else f"Watched {duration_text(position_ms // 1000 * 1000)} of {duration_text(duration_ms)}",
+        resume_seconds=None if resume is None else resume / 1000,
     )

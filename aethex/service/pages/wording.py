@@ -6,7 +6,7 @@ What belongs here: durations, sizes, dates, counts, page numbers. What does not:
 from __future__ import annotations
 
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 _TINTS = 6
 _UNITS = ("B", "KB", "MB", "GB", "TB")
@@ -36,8 +36,12 @@ def size_text(size_bytes: int | None) -> str | None:
 
 def date_text(moment: datetime) -> str:
     """`12 Jan 2020`, in UTC."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.day} {utc:%b %Y}"
+    return day_text(moment.astimezone(UTC).date())
+
+
+def day_text(day: date) -> str:
+    """`12 Jan 2020`."""
+    return f"{day.day} {day:%b %Y}"
 
 
 def exact_date_text(moment: datetime) -> str:

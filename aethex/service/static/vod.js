@@ -4,6 +4,7 @@
 import { showAudience } from "./audience.js";
 import { listenToKeys } from "./keys.js";
 import { offerQuality, offerSpeed } from "./menus.js";
+import { keepProgress, offerRestart, resumePoint } from "./progress.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
@@ -126,15 +127,35 @@ function startOffset() {
   return parts ? Number(parts[1] || 0) * 3600 + Number(parts[2] || 0) * 60 + Number(parts[3] || 0) : 0;
 }
 
+function linkToHere() {
+  const link = new URL(location.pathname, location.origin);
+  const second = Math.floor(video.currentTime);
+  if (second > 0) link.searchParams.set("t", String(second));
+  return { link: link.href, second };
+}
+
+// The system's own sheet where there is one (phones, Safari), else the clipboard.
+function offerShare() {
+  const button = document.getElementById("share");
+  document.getElementById("copy-link").replaceWith(button);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.share({ title: document.querySelector("h1").textContent, url: linkToHere().link });
+      window.aethex?.engage("share", { vod_id: video.dataset.aethexVod, network: "system" });
+    } catch {
+      // closed without sharing
+    }
+  });
+}
+
 function offerLink() {
   const button = document.getElementById("copy-link");
   const text = document.getElementById("copy-link-text");
   button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
-    const link = new URL(location.pathname, location.origin);
-    const second = Math.floor(video.currentTime);
-    if (second > 0) link.searchParams.set("t", String(second));
-    await navigator.clipboard.writeText(link.href);
+    const { link, second } = linkToHere();
+    await navigator.clipboard.writeText(link);
     window.aethex?.engage("share", { vod_id: video.dataset.aethexVod, network: "link" });
     text.textContent = second > 0 ? "Copied at this moment" : "Copied";
     setTimeout(() => { text.textContent = "Copy link"; }, 2000);
@@ -172,7 +193,13 @@ const showKeys = document.getElementById("show-keys");
 showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
 listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
-offerLink();
+if (navigator.share) offerShare();
+else offerLink();
 offerSpeed(video);
 showAudience(video);
-start(startOffset(), false);
+const vodId = video.dataset.aethexVod;
+const asked = new URLSearchParams(location.search).has("t"); // a link to a moment goes before one's own
+const resumed = asked ? 0 : resumePoint(player, vodId);
+start(asked ? startOffset() : resumed, false);
+keepProgress(video, player, vodId);
+if (resumed) offerRestart(video, resumed);
