@@ -66,6 +66,7 @@ class NewVodSegment:
     duration_ms: int
     bytes: int
     sha256: str
+    is_independent: bool = True
 
 
 @dataclass(frozen=True)

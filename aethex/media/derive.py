@@ -111,6 +111,13 @@ def write_poster(parts: Sequence[Path], path: Path) -> None:
         out.mux(picture.encode(None))
 
 
+def poster_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> dict[str, Any]:
+    """The poster of `request["parts"]` (init and media segment) at `request["poster"]`."""
+    write_poster([Path(part) for part in request["parts"]], Path(request["poster"]))
+    on_progress(1.0)
+    return {}
+
+
 def _first_frame(opened: Any, stream: Any) -> VideoFrame:
     for packet in container.packets(opened, stream):
         for frame in container.decode(stream, packet):
@@ -170,4 +177,4 @@ def _decode_times(parts: Sequence[Path]) -> list[int]:
     return (decode - (decode - shown).max()).tolist()
 
 
-__all__ = ["JoinedFiles", "open_joined", "poster_size", "write_mp4", "write_poster"]
+__all__ = ["JoinedFiles", "open_joined", "poster_size", "poster_task", "write_mp4", "write_poster"]

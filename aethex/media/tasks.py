@@ -42,12 +42,14 @@ def answer(message: dict[str, Any]) -> None:
 def main(name: str) -> int:
     import av.error
 
+    from aethex.media.derive import poster_task
     from aethex.media.pack import pack_task
     from aethex.media.scan import scan_task
 
+    tasks = {"scan": scan_task, "pack": pack_task, "poster": poster_task}
     request = json.load(sys.stdin)
     try:
-        result = {"scan": scan_task, "pack": pack_task}[name](request, Progress())
+        result = tasks[name](request, Progress())
     except errors.MediaError as error:
         answer({"error": type(error).__name__, "message": str(error)})
     except MemoryError:
