@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,13 +20,14 @@ from aethex.library.ids import new_id
 from aethex.library.models import (
     Capture,
     CaptureBreak,
+    ChannelInput,
     GapCause,
     Stream,
     Vod,
     VodRun,
     VodSegment,
 )
-from aethex.library.vods import NewRun, NewVodSegment
+from aethex.library.vods import NewRun, NewVodSegment, mark_deleted, restore
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Finished:
     playlist_key: str
     poster_key: str | None
     is_test: bool
+    """Shorter than a recording has to be."""
 
 
 def of_stream(s: Session, stream_id: str) -> Capture | None:
@@ -142,7 +144,7 @@ def to_finish(s: Session) -> Sequence[CaptureToFinish]:
     return [CaptureToFinish(*row) for row in s.execute(query)]
 
 
-def publish(s: Session, vod_id: str, finished: Finished, segments: int) -> bool:
+def publish(s: Session, vod_id: str, finished: Finished, segments: int, now: datetime) -> bool:
     """Make the VOD what its playlist holds: ready, or hidden when it is a test.
 
     False, and nothing is changed, when it no longer has exactly `segments` segments: then the
@@ -151,8 +153,13 @@ def publish(s: Session, vod_id: str, finished: Finished, segments: int) -> bool:
     """
     if not _has_exactly(s, vod_id, segments):
         return False
-    started_at = select(Stream.started_at).select_from(Vod).join(Stream, Stream.id == Vod.stream_id)
-    start = started_at.where(Vod.id == vod_id).scalar_subquery()
+    start = (
+        select(Stream.started_at)
+        .select_from(Vod)
+        .join(Stream, Stream.id == Vod.stream_id)
+        .where(Vod.id == vod_id)
+        .scalar_subquery()
+    )
     start_ms = func.round(func.extract("epoch", VodRun.started_at - start) * 1000)
     s.execute(
         update(VodRun)
@@ -162,9 +169,15 @@ def publish(s: Session, vod_id: str, finished: Finished, segments: int) -> bool:
     )
     values = asdict(finished)
     is_test = values.pop("is_test")
-    status = "failed" if is_test else "ready"
-    s.execute(update(Vod).where(Vod.id == vod_id).values(status=status, **values))
-    s.execute(update(Capture).where(Capture.vod_id == vod_id).values(is_test=is_test))
+    vod = s.get_one(Vod, vod_id)
+    for name, value in values.items():
+        setattr(vod, name, value)
+    vod.status = "ready"
+    if is_test:
+        mark_deleted(s, vod_id, now, "test")
+    elif vod.delete_reason == "test" and vod.purge_started_at is None:
+        restore(s, vod_id, now)  # more of it came late
+    s.flush()
     return True
 
 
@@ -179,8 +192,75 @@ def finish(s: Session, vod_id: str, segments: int, at: datetime) -> bool:
 def _has_exactly(s: Session, vod_id: str, segments: int) -> bool:
     s.execute(select(Capture.vod_id).where(Capture.vod_id == vod_id).with_for_update())
     of_vod = (
-        select(func.count())
-        .select_from(VodSegment)
-        .join(VodRun, VodRun.id == VodSegment.run_id)
+        select(func.count()).select_from(VodSegment).join(VodRun, VodRun.id == VodSegment.run_id)
     )
     return s.scalar(of_vod.where(VodRun.vod_id == vod_id)) == segments
+
+
+# inputs that a recorder records
+
+
+@dataclass(frozen=True)
+class Pull:
+    """An input that has to be pulled now. `stream_id` is its live stream; None: it has none yet,
+    and the pull is what shows whether it is live.
+    """
+
+    input_id: str
+    channel_id: str
+    url: str
+    stream_id: str | None
+
+
+def pulls(s: Session) -> Sequence[Pull]:
+    """What has to be pulled: inputs that are only pulled, always; others while they are live. Not
+    what its provider records.
+    """
+    live = (
+        select(Stream.input_id, func.max(Stream.id).label("stream_id"))
+        .where(Stream.status == "live")
+        .group_by(Stream.input_id)
+        .subquery()
+    )
+    query = (
+        select(ChannelInput.id, ChannelInput.channel_id, ChannelInput.pull_url, live.c.stream_id)
+        .outerjoin(live, live.c.input_id == ChannelInput.id)
+        .where(
+            ChannelInput.pull_url.is_not(None),
+            ChannelInput.is_recorded_by_provider.is_(False),
+            or_(ChannelInput.provider == "pull", live.c.stream_id.is_not(None)),
+        )
+        .order_by(ChannelInput.id)
+    )
+    return [Pull(*row) for row in s.execute(query)]
+
+
+def pushed_live(s: Session) -> Sequence[tuple[str, str]]:
+    """Inputs that publish to a recorder, or are only pulled by one, and are told to be connected:
+    (input, its live stream).
+    """
+    query = (
+        select(ChannelInput.id, Stream.id)
+        .join(Stream, Stream.input_id == ChannelInput.id)
+        .where(
+            Stream.status == "live",
+            ChannelInput.provider.in_(("rtmp", "srt", "pull")),
+            ChannelInput.settles_at.is_(None),
+        )
+        .order_by(ChannelInput.id)
+    )
+    return [(input_id, stream_id) for input_id, stream_id in s.execute(query)]
+
+
+def last_end_at(s: Session, stream_id: str) -> datetime | None:
+    """Until when the stream was captured, by the clock of arrival; None: not at all yet."""
+    end_ms = func.max(VodSegment.start_ms + VodSegment.duration_ms)
+    query = (
+        select(VodRun.started_at, end_ms)
+        .join(Capture, Capture.vod_id == VodRun.vod_id)
+        .join(VodSegment, VodSegment.run_id == VodRun.id)
+        .where(Capture.stream_id == stream_id)
+        .group_by(VodRun.id)
+    )
+    ends = [at + timedelta(milliseconds=length) for at, length in s.execute(query)]
+    return max(ends, default=None)

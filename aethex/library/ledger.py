@@ -80,7 +80,7 @@ def ledger(s: Session, vod_id: str, now: datetime | None = None) -> Ledger:
     expected_ms = _ms(until - started_at) if until else max((end for _, end in covered), default=0)
     breaks = select(CaptureBreak.at, CaptureBreak.cause).where(CaptureBreak.stream_id == stream_id)
     causes: list[tuple[int, GapCause]] = [
-        (_ms(at - started_at), cause) for at, cause in s.execute(breaks).tuples()
+        (_ms(at - started_at), cause) for at, cause in s.execute(breaks)
     ]
     return measure(expected_ms, covered, causes)
 

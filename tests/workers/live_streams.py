@@ -31,8 +31,8 @@ def make_flv(
     pictures = f"-f lavfi -i testsrc2=size={size}:rate=30"
     tone = "-f lavfi -i sine=f=330:b=4 -c:a aac -b:a 64k" if sound else ""
     command = (
-        f"{find_ffmpeg()} -y -v error {pictures} {tone} -t {seconds} -c:v libx264 -preset superfast "
-        f"-bf 2 -g {gop} -pix_fmt yuv420p -f flv"
+        f"{find_ffmpeg()} -y -v error {pictures} {tone} -t {seconds} -c:v libx264 "
+        f"-preset superfast -bf 2 -g {gop} -pix_fmt yuv420p -f flv"
     )
     subprocess.run([*command.split(), str(path)], check=True)
     return path
@@ -77,7 +77,7 @@ class Studio:
     def __post_init__(self) -> None:
         self.spool = Spool(self.settings.recorder_dir, self.instance)
         self.archive = Archive(
-            self.library, self.store, self.settings.recorder_disk_max_bytes, lambda: None
+            self.library, lambda: self.store, self.settings.recorder_disk_max_bytes, lambda: None
         )
 
     def capture(self, stream: Stream) -> Capture:
@@ -125,3 +125,20 @@ def pieces_of(path: Path, size: int = 50_000) -> Iterable[bytes]:
     """A file's bytes as a network brings them."""
     data = path.read_bytes()
     return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def decoded_frames(settings: Settings, playlist_key: str) -> int:
+    """How many pictures can be decoded of a playlist in the folder store, run by run and without a
+    complaint. ffmpeg's own reader of playlists does not cross discontinuities well.
+    """
+    folder = (settings.data_dir / "store" / playlist_key).parent
+    text = (folder / Path(playlist_key).name).read_text()
+    frames = 0
+    for part in text.split('#EXT-X-MAP:URI="')[1:]:
+        names = [part.split('"')[0], *(line for line in part.splitlines() if line.endswith("m4s"))]
+        joined = b"".join((folder / name).read_bytes() for name in names)
+        command = f"{find_ffmpeg()} -v warning -i - -map 0:v -f framemd5 -"
+        answer = subprocess.run(command.split(), input=joined, capture_output=True, check=True)
+        assert answer.stderr == b""
+        frames += sum(not line.startswith(b"#") for line in answer.stdout.splitlines())
+    return frames

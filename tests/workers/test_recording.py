@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +10,16 @@ import pytest
 
 from aethex.library import Library, captures, vods
 from aethex.library.ledger import ledger
-from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.store import Store
-from tests.workers.live_streams import START, Studio, add_live_stream, end_stream, make_flv
+from tests.workers.live_streams import (
+    START,
+    Studio,
+    add_live_stream,
+    decoded_frames,
+    end_stream,
+    make_flv,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +34,6 @@ def studio(settings: Settings, library: Library, folder_store: Store) -> Iterato
     studio = Studio(short, library, folder_store)
     yield studio
     studio.close()
-
-
-def frames_in(settings: Settings, playlist_key: str) -> int:
-    """How many pictures ffmpeg shows of the playlist in the store, without a complaint."""
-    path = settings.data_dir / "store" / playlist_key
-    command = [find_ffmpeg(), "-v", "warning", "-i", path, "-map", "0:v", "-f", "framemd5", "-"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stderr == ""
-    return sum(not line.startswith("#") for line in answer.stdout.splitlines())
 
 
 def test_a_stream_becomes_a_vod_that_plays_from_end_to_end(
@@ -60,7 +56,7 @@ def test_a_stream_becomes_a_vod_that_plays_from_end_to_end(
     assert runs[0].run.started_at == START + timedelta(seconds=0.2)
     assert vod.poster_key is not None
     assert studio.store.get(vod.poster_key)[:2] == b"\xff\xd8"
-    assert frames_in(studio.settings, str(vod.playlist_key)) == 360
+    assert decoded_frames(studio.settings, str(vod.playlist_key)) == 360
     assert [(gap.from_ms, gap.to_ms, gap.cause) for gap in found.gaps] == [
         (0, 200, "late_start"),
         (12_200, 12_300, "unknown"),

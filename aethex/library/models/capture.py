@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, false, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aethex.library.columns import At
@@ -29,8 +29,6 @@ class Capture(Base):
     stream_id: Mapped[str] = mapped_column(
         Text, ForeignKey("streams.id", ondelete="RESTRICT"), unique=True
     )
-    is_test: Mapped[bool] = mapped_column(server_default=false())
-    """Shorter than a recording has to be: never shown, and clean-up removes it."""
     finished_at: Mapped[At | None]
     """Since when all that was captured is in the VOD; None: more comes, or is to be finished."""
 

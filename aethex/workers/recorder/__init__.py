@@ -4,6 +4,6 @@ What belongs here: taking a stream in, its segments on the local disk, their way
 the library, and the end of a VOD. What does not: protocols and containers (aethex/media), tables
 (aethex/library), the life of streams (`aethex.library.live`).
 
-    listener or pull ─ bytes ─► capture ─ closed segments ─► spool (disk) ─► archive ─► store, library
-                                                     stream ended ─► finish ─► VOD ready
+    listener or pull ─ bytes ─► capture ─ closed segments ─► spool ─► archive ─► store, library
+                                                stream ended ─► finish ─► VOD ready
 """

@@ -64,9 +64,14 @@ class Archive:
     """The way into store and library. Its methods are called from the event loop."""
 
     def __init__(
-        self, library: Library, store: Store, max_bytes: int, on_idle: Callable[[], None]
+        self,
+        library: Library,
+        store: Callable[[], Store],
+        max_bytes: int,
+        on_idle: Callable[[], None],
     ) -> None:
-        """`on_idle` is called whenever a stream has nothing left that waits."""
+        """`store` is opened when it is needed, as it may be away at the start. `on_idle` is called
+        whenever a stream has nothing left that waits."""
         self._library = library
         self._store = store
         self._max_bytes = max_bytes
@@ -158,13 +163,14 @@ class Archive:
             stream = streams.get(s, run.stream_id)
         if stream is None:
             raise NotInLibrary(f"There is no stream {run.stream_id}.")
+        store = self._store()
         folder = f"vods/{stream.channel_id}/{run.stream_id}"
         init_key = f"{folder}/{run.run_id}/{INIT_NAME}"
         key = f"{folder}/{run.run_id}/{segment_name(segment.sequence)}"
         if run.run_id not in line.stored_inits:
-            self._store.put(init_key, segment.init_path, content_type="video/mp4")
+            store.put(init_key, segment.init_path, content_type="video/mp4")
             line.stored_inits.add(run.run_id)
-        self._store.put(key, segment.path, content_type="video/iso.segment")
+        store.put(key, segment.path, content_type="video/iso.segment")
         start = stream.started_at or run.started_at
         new_run = NewRun(
             id=run.run_id,
@@ -180,9 +186,7 @@ class Archive:
                 s, run.stream_id, new_run, _new_segment(segment, key), _picture(segment)
             )
         playlist = self._live_playlist(line, vod_id, segment)
-        self._store.put(
-            f"{folder}/{vod_id}/{LIVE_PLAYLIST_NAME}", playlist, content_type=CONTENT_TYPE
-        )
+        store.put(f"{folder}/{vod_id}/{LIVE_PLAYLIST_NAME}", playlist, content_type=CONTENT_TYPE)
 
     def _live_playlist(self, line: _Line, vod_id: str, segment: SpooledSegment) -> bytes:
         """The recording so far. After the first time it is kept in step in memory."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aethex.library import Library, VodSegment, captures, vods
 from aethex.library.captures import CaptureToFinish, Finished
+from aethex.library.recording import policy_of
 from aethex.library.vods import RunWithSegments
 from aethex.media.errors import MediaError
 from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
@@ -41,6 +42,7 @@ def finish_capture(
     folder = f"vods/{capture.channel_id}/{capture.stream_id}"
     with library.session() as s:
         runs = [run for run in vods.runs_and_segments(s, capture.vod_id) if run.segments]
+        min_ms = policy_of(s, capture.channel_id, settings).min_duration_seconds * 1000
     segments = [segment for run in runs for segment in run.segments]
     duration_ms = sum(segment.duration_ms for segment in segments)
     playlist = finished_playlist(runs)
@@ -60,10 +62,10 @@ def finish_capture(
         + poster_bytes,
         playlist_key=playlist_key,
         poster_key=poster_key,
-        is_test=duration_ms < settings.recording_min_seconds * 1000,
+        is_test=duration_ms < min_ms,
     )
     with library.session() as s:
-        if not captures.publish(s, capture.vod_id, finished, len(segments)):
+        if not captures.publish(s, capture.vod_id, finished, len(segments), now()):
             return False
     store.delete([f"{folder}/{capture.vod_id}/{LIVE_PLAYLIST_NAME}"])
     with library.session() as s:

@@ -20,7 +20,6 @@ def upgrade() -> None:
         "captures",
         sa.Column("vod_id", sa.Text(), nullable=False),
         sa.Column("stream_id", sa.Text(), nullable=False),
-        sa.Column("is_test", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["vod_id"], ["vods.id"], name=op.f("fk_captures_vod_id"), ondelete="CASCADE"
