@@ -92,6 +92,9 @@ def add_segment(
     ).first()
     if added is not None:
         s.execute(update(Capture).where(Capture.vod_id == vod_id).values(finished_at=None))
+    if picture.has_sound:  # also when it came late
+        silent = update(Vod).where(Vod.id == vod_id, Vod.audio_codec.is_(None))
+        s.execute(silent.values(audio_codec="aac"))
     return vod_id
 
 

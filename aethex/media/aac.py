@@ -12,6 +12,14 @@ _SAMPLE_RATES = (
     *(96000, 88200, 64000, 48000, 44100, 32000, 24000),
     *(22050, 16000, 12000, 11025, 8000, 7350),
 )
+# One frame of silence (LC, no spectral data), by channels. It says nothing of the sample rate.
+_SILENT_FRAMES = {
+    1: bytes.fromhex("00c800802380"),
+    2: bytes.fromhex("210049900219002380"),
+}
+SILENT_CONFIG = bytes.fromhex("1190")
+"""The AudioSpecificConfig of silence where nothing else is known: LC, 48 kHz, two channels."""
+
 # Audio object types that browsers play: LC, HE-AAC (SBR), HE-AAC v2 (PS).
 PLAYABLE_OBJECT_TYPES = (2, 5, 29)
 
@@ -79,3 +87,8 @@ def channels(config: bytes) -> int:
         return 2
     count = config[position + 1] >> 3 & 15
     return {7: 8}.get(count, count) or 2
+
+
+def silent_frame(config: bytes) -> bytes | None:
+    """A frame of silence that fits among frames of this config; None for surround sound."""
+    return _SILENT_FRAMES.get(channels(config))

@@ -4,13 +4,14 @@ What belongs here: where a run and a segment begin and end, and on which clock. 
 container it came in (`flv.py`), boxes (`boxes.py`), files and wall clocks (the recorder).
 
 A run has one init segment and one clock, whose 0 is its first frame shown. A new one begins, at a
-keyframe, when the picture's or the sound's format changes, when sound comes or goes, and when the
+keyframe, when the picture's or the sound's format changes, when sound comes late, and when the
 timestamps jump. Inside a run every frame that came is kept: small irregularities of an encoder's
 clock are smoothed, never cut out.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -46,6 +47,7 @@ class RunStarted:
     width: int
     height: int
     has_sound: bool
+    """False: the sound is silence that was put in."""
     codecs: str
     """RFC 6381."""
 
@@ -87,42 +89,48 @@ Output = RunSeen | RunStarted | SegmentBytes | SegmentClosed | RunEnded
 
 @dataclass(slots=True)
 class _Sound:
-    """The sound of a run: frames that wait to be written, and the clock that they are on."""
+    """The sound of a run: frames that wait to be written, on a clock without holes.
+
+    What is missing is silence. A picture that never had sound has a silent track, too: players take
+    no run whose tracks are other than those of the run before it.
+    """
 
     config: bytes
     rate: int
+    next_at: int
+    """Where the next frame belongs, in samples."""
+    is_heard: bool
     waiting: list[tuple[int, Sample]] = field(default_factory=list[tuple[int, Sample]])
-    next_at: int | None = None
-    """Where the next frame belongs, in samples, when the clock is steady."""
-    came: int = 0
-    """Frames since the open segment began."""
 
     def add(self, at: int, data: bytes) -> None:
         """A frame at `at` samples. One that overlaps what is there is left out."""
-        if self.next_at is not None:
-            off = at - self.next_at
-            if abs(off) <= _SOUND_JITTER_SECONDS * self.rate:
-                at = self.next_at
-            elif off < 0:
-                return
-            elif self.waiting:
-                self._stretch(at)
-        self.waiting.append((at, Sample(data, _FRAME_SAMPLES, 0, True)))
-        self.next_at = at + _FRAME_SAMPLES
-        self.came += 1
+        jitter = _SOUND_JITTER_SECONDS * self.rate
+        if at - self.next_at > jitter:
+            self._fill(at)
+        if abs(at - self.next_at) <= jitter:
+            at = self.next_at
+        elif at < self.next_at:
+            return
+        self._put(at, data, _FRAME_SAMPLES)
 
-    def _stretch(self, until: int) -> None:
-        """Let the last frame that waits last until there: players stop at a hole in the sound."""
-        at, last = self.waiting[-1]
-        self.waiting[-1] = (at, Sample(last.data, until - at, 0, True))
+    def _fill(self, until: int) -> None:
+        """Silence up to there; of surround sound the last frame lasts so long."""
+        silence = aac.silent_frame(self.config)
+        while silence is not None and until - self.next_at >= _FRAME_SAMPLES // 2:
+            self._put(self.next_at, silence, _FRAME_SAMPLES)
+        if silence is None and self.waiting:
+            at, last = self.waiting.pop()
+            self._put(at, last.data, until - at)
 
-    def take(self, end_ms: int) -> list[tuple[int, Sample]]:
-        """What came so far, for a segment that ends there."""
-        end = end_ms * self.rate // 1000
-        lag = 0 if self.next_at is None else end - self.next_at
-        if self.waiting and lag > _SOUND_LAG_SECONDS * self.rate:
-            self._stretch(end)
-            self.next_at = end
+    def _put(self, at: int, data: bytes, samples: int) -> None:
+        self.waiting.append((at, Sample(data, samples, 0, True)))
+        self.next_at = at + samples
+
+    def take(self, end: int) -> list[tuple[int, Sample]]:
+        """What came so far, for a segment that ends at `end` samples."""
+        patience = _SOUND_LAG_SECONDS * self.rate if self.is_heard else 0
+        if end - self.next_at > patience:
+            self._fill(end)
         taken, self.waiting = self.waiting, []
         return taken
 
@@ -133,9 +141,10 @@ class _Run:
     prefix_bytes: int
     first_dts: int
     first_pts: int
-    sound: _Sound | None
+    sound: _Sound
     is_announced: bool = False
     fragments: int = 0
+    next_decode_ticks: int = 0
     last_dts: int = 0
     last_delta: int = _LAST_FRAME_MS
     latest_pts: int = 0
@@ -149,10 +158,25 @@ class _Run:
     @property
     def delay_ms(self) -> int:
         """What B-frames need between decoding and showing."""
-        return self.first_pts - self.first_dts
+        return max(0, self.first_pts - self.first_dts)
 
     def shown_ms(self, pts_ms: int) -> int:
         return pts_ms - self.first_pts
+
+    def samples_at(self, shown_ms: int) -> int:
+        """A media time as the sound counts it."""
+        return shown_ms * self.sound.rate // 1000
+
+    def decode_ticks(self, dts_ms: int) -> int:
+        """When to decode what the encoder decodes at that time: never before media time 0, where
+        the first frame is shown, and never at the same time as the frame before.
+
+        So the frames that B-frames make the encoder decode ahead are squeezed together at the
+        start. Else the run would be that much later in files than on the clock, and whatever takes
+        that off (edit lists, negative offsets) is read differently by hls.js, Chromium and FFmpeg:
+        pictures late against the sound, and a hole between two runs.
+        """
+        return max(self.next_decode_ticks, (dts_ms - self.first_pts) * _TICKS_PER_MS)
 
 
 class Segmenter:
@@ -205,14 +229,13 @@ class Segmenter:
         run = self._run
         if run is None:
             return
-        if run.sound is None and not run.is_announced:
+        if not run.is_announced and not run.sound.is_heard:
             run.sound = _sound(self._sound_config)
-        if run.sound is None or run.sound.config != self._sound_config:
+        if not run.sound.is_heard or run.sound.config != self._sound_config:
             return  # a new run begins with the next keyframe
         at_ms = run.shown_ms(frame.pts_ms)
-        if at_ms < 0 or abs(at_ms - run.shown_ms(run.latest_pts)) > _JUMP_FORWARD_MS:
-            return
-        run.sound.add(round(at_ms * run.sound.rate / 1000), frame.data)
+        if at_ms >= 0 and abs(frame.pts_ms - run.latest_pts) <= _JUMP_FORWARD_MS:
+            run.sound.add(run.samples_at(at_ms), frame.data)
 
     def _wanted_sound(self) -> bytes | None:
         return self._sound_config if self._is_sound_heard else None
@@ -250,13 +273,12 @@ class Segmenter:
     def _begin_run(self, avcc: bytes, frame: VideoFrame) -> _Run:
         if not h264.is_avcc(avcc):
             raise UnreadableMedia("the picture's parameters are broken.")
-        wanted = self._wanted_sound()
         run = _Run(
             avcc=avcc,
             prefix_bytes=h264.length_prefix_bytes(avcc),
             first_dts=frame.dts_ms,
             first_pts=frame.pts_ms,
-            sound=None if wanted is None else _sound(wanted),
+            sound=_sound(self._wanted_sound()),
             last_dts=frame.dts_ms,
             latest_pts=frame.pts_ms,
         )
@@ -264,9 +286,9 @@ class Segmenter:
         return run
 
     def _is_changed(self, run: _Run) -> bool:
-        has = None if run.sound is None else run.sound.config
-        is_sound_changed = run.is_announced and has != self._wanted_sound()
-        return self._avcc != run.avcc or is_sound_changed
+        wanted = self._wanted_sound()
+        has = run.sound.config if run.sound.is_heard else None
+        return self._avcc != run.avcc or (wanted is not None and has != wanted)
 
     def _is_idr(self, run: _Run, frame: VideoFrame) -> bool:
         units = h264.split_length_prefixed(frame.data, run.prefix_bytes)
@@ -301,11 +323,6 @@ class Segmenter:
 
     def _close(self, run: _Run, end_dts: int, end_ms: int) -> Iterator[Output]:
         yield from self._write(run, end_dts, end_ms)
-        if run.sound is not None:
-            # Players wait for a track that brings nothing: the next run is without it.
-            if run.sound.came == 0 and end_ms - run.start_ms >= self._earliest_cut_ms:
-                self._is_sound_heard = False
-            run.sound.came = 0
         yield SegmentClosed(
             run.start_ms, end_ms - run.start_ms, run.written_frames, run.is_independent
         )
@@ -314,13 +331,11 @@ class Segmenter:
     def _write(self, run: _Run, end_dts: int, end_ms: int) -> Iterator[Output]:
         """All that waits, as one fragment of the open segment."""
         if not run.is_announced:
-            if run.sound is not None and run.sound.came == 0:
-                run.sound = None
             run.is_announced = True
             yield _announcement(run)
         parts: list[bytes] = [] if run.written_frames else [boxes.segment_start()]
         tracks = [_picture_fragment(run, end_dts)]
-        if run.sound is not None and (taken := run.sound.take(end_ms)):
+        if taken := run.sound.take(run.samples_at(end_ms)):
             samples = [sample for _, sample in taken]
             tracks.append(TrackFragment(boxes.AUDIO_TRACK, taken[0][0], samples))
         run.fragments += 1
@@ -330,9 +345,11 @@ class Segmenter:
         yield SegmentBytes(parts)
 
 
-def _sound(config: bytes) -> _Sound | None:
-    rate = aac.sample_rate(config)
-    return None if rate is None else _Sound(config, rate)
+def _sound(heard: bytes | None) -> _Sound:
+    """The sound of a new run: of this config, or a silent one."""
+    config = heard or aac.SILENT_CONFIG
+    rate = aac.sample_rate(config) or 48_000
+    return _Sound(config, rate, 0, heard is not None)
 
 
 def _announcement(run: _Run) -> RunStarted:
@@ -346,34 +363,32 @@ def _announcement(run: _Run) -> RunStarted:
         height=size.height,
         aspect=size.aspect,
         timescale=1000 * _TICKS_PER_MS,
-        reorder_delay=run.delay_ms * _TICKS_PER_MS,
+        reorder_delay=0,
         color=None,
     )
     sound = run.sound
-    audio = sound and AudioFormat(sound.config, aac.channels(sound.config), sound.rate)
-    codecs = [h264.codec_string(run.avcc)]
-    if sound is not None:
-        codecs.append(aac.codec_string(sound.config))
-    init = boxes.init_segment(video, audio)
-    return RunStarted(init, size.width, size.height, sound is not None, ",".join(codecs))
+    audio = AudioFormat(sound.config, aac.channels(sound.config), sound.rate)
+    return RunStarted(
+        init=boxes.init_segment(video, audio),
+        width=size.width,
+        height=size.height,
+        has_sound=sound.is_heard,
+        codecs=f"{h264.codec_string(run.avcc)},{aac.codec_string(sound.config)}",
+    )
 
 
 def _picture_fragment(run: _Run, end_dts: int) -> TrackFragment:
+    starts: list[int] = []
+    for dts_ms in (*(frame.dts_ms for frame in run.frames), end_dts):
+        starts.append(run.decode_ticks(dts_ms))
+        run.next_decode_ticks = starts[-1] + 1
+    run.next_decode_ticks = starts[-1]
     samples: list[Sample] = []
-    for index, frame in enumerate(run.frames):
-        is_last = index + 1 == len(run.frames)
-        following = end_dts if is_last else run.frames[index + 1].dts_ms
+    for frame, (start, following) in zip(run.frames, itertools.pairwise(starts), strict=True):
         data = frame.data
         if run.prefix_bytes != 4:
             units = list(h264.split_length_prefixed(data, run.prefix_bytes))
             data = h264.join_length_prefixed(units)
-        samples.append(
-            Sample(
-                data,
-                max(1, following - frame.dts_ms) * _TICKS_PER_MS,
-                (frame.pts_ms - frame.dts_ms) * _TICKS_PER_MS,
-                frame.is_key,
-            )
-        )
-    decode_time = (run.frames[0].dts_ms - run.first_dts) * _TICKS_PER_MS
-    return TrackFragment(boxes.VIDEO_TRACK, decode_time, samples)
+        offset = run.shown_ms(frame.pts_ms) * _TICKS_PER_MS - start
+        samples.append(Sample(data, following - start, offset, frame.is_key))
+    return TrackFragment(boxes.VIDEO_TRACK, starts[0], samples)

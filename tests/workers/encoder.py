@@ -50,4 +50,4 @@ class Encoder:
             self.starts += 1
             self._process = push(*self._arguments, loop=True)
             self._process.wait()
-            self._over.wait(0.5)
+            self._over.wait(1.5)

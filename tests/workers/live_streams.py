@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,7 +108,9 @@ class Studio:
                 await capture.finish()
             assert await self.archive.drain(30)
 
-        asyncio.run(run())
+        # In a thread: the tests' own may have playwright's event loop.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, run()).result()
 
     def finish(self, clock: Callable[[], datetime] = lambda: START) -> None:
         """Finish what is over."""
