@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -205,8 +205,8 @@ def _has_exactly(s: Session, vod_id: str, segments: int) -> bool:
 
 @dataclass(frozen=True)
 class Pull:
-    """An input that has to be pulled now. `stream_id` is its live stream; None: it has none yet,
-    and the pull is what shows whether it is live.
+    """An input that has to be pulled now. `stream_id` is its live stream, as its provider told;
+    None: nobody tells, and the pull itself shows whether it is live.
     """
 
     input_id: str
@@ -226,7 +226,12 @@ def pulls(s: Session) -> Sequence[Pull]:
         .subquery()
     )
     query = (
-        select(ChannelInput.id, ChannelInput.channel_id, ChannelInput.pull_url, live.c.stream_id)
+        select(
+            ChannelInput.id,
+            ChannelInput.channel_id,
+            ChannelInput.pull_url,
+            case((ChannelInput.provider != "pull", live.c.stream_id)),
+        )
         .outerjoin(live, live.c.input_id == ChannelInput.id)
         .where(
             ChannelInput.pull_url.is_not(None),

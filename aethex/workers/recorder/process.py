@@ -18,7 +18,7 @@ from pathlib import Path
 from ulid import ULID
 
 from aethex.library import GapCause, Library
-from aethex.library.captures import CaptureToFinish
+from aethex.library.captures import CaptureToFinish, Pull
 from aethex.library.holds import Holds
 from aethex.media.rtmp import Publish
 from aethex.settings import Settings
@@ -28,6 +28,7 @@ from aethex.workers.recorder.capture import Capture
 from aethex.workers.recorder.desk import Admission, Desk
 from aethex.workers.recorder.finish import finish_capture
 from aethex.workers.recorder.publication import Publication
+from aethex.workers.recorder.pulls import Pulls
 from aethex.workers.recorder.rtmp_server import serve_rtmp
 from aethex.workers.recorder.sink import Sink
 from aethex.workers.recorder.spool import Spool
@@ -73,6 +74,7 @@ class Recorder:
         self._archive = Archive(
             library, self._store, settings.recorder_disk_max_bytes, self._wake.set
         )
+        self._pulls = Pulls(settings, self._desk, self._begin_pull)
         self._publications: set[Publication] = set()
         self._looked_back_at = float("-inf")
         self._was_away = False
@@ -83,6 +85,7 @@ class Recorder:
             stack.callback(self._holds.close)
             stack.callback(self._spool.close)
             stack.callback(self._archive.close)
+            stack.push_async_callback(self._drain)
             for segment in await asyncio.to_thread(self._spool.adopt_left):
                 self._archive.offer(segment)
             if self._archive.waiting_bytes:
@@ -94,13 +97,17 @@ class Recorder:
                 )
                 self.rtmp_port = server.port
                 logger.info("RTMP on %s:%d", self.settings.host, server.port)
-                stack.push_async_callback(self._leave, server.stop)
+                stack.push_async_callback(server.stop)
+            stack.push_async_callback(self._pulls.stop)
+            stack.callback(self._leave)
             await self._loop()
 
-    async def _leave(self, stop_server: Callable[[], object]) -> None:
+    def _leave(self) -> None:
+        """What ends from now on ends because this process does."""
         for publication in self._publications:
             publication.is_leaving = True
-        await stop_server()  # pyright: ignore[reportGeneralTypeIssues]
+
+    async def _drain(self) -> None:
         await self._archive.drain(self._pace.drain_seconds)
 
     async def _loop(self) -> None:
@@ -124,7 +131,9 @@ class Recorder:
     async def _look(self) -> None:
         try:
             await asyncio.to_thread(self._desk.settle)
+            await self._check_holds()
             await self._take_back()
+            await self._pulls.sync(await asyncio.to_thread(self._desk.pulls))
             for capture in await asyncio.to_thread(self._desk.to_finish):
                 await self._finish(capture)
             self._was_away = False
@@ -133,6 +142,12 @@ class Recorder:
                 logger.warning("cannot look after streams now: %s", error)
             self._was_away = True
         await asyncio.to_thread(self._spool.tidy, self._folders())
+
+    async def _check_holds(self) -> None:
+        lost = await asyncio.to_thread(self._desk.lost_holds)
+        for publication in self._publications:
+            if publication.admission.input_id in lost:
+                publication.is_taken = True
 
     async def _take_back(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -174,7 +189,16 @@ class Recorder:
         admission = await asyncio.to_thread(self._desk.admit_key, "rtmp", publish.stream_key)
         return None if admission is None else self._publication(admission)
 
-    def _publication(self, admission: Admission) -> Publication:
+    def _begin_pull(self, admission: Admission, pull: Pull) -> Publication:
+        tells = pull.stream_id is None
+        return self._publication(admission, lost_cause="network", tells=tells)
+
+    def _publication(
+        self,
+        admission: Admission,
+        lost_cause: GapCause = "encoder_reconnect",
+        tells: bool = True,
+    ) -> Publication:
         stream_id = admission.stream_id
         if admission.last_end_at is not None:
             self._archive.knows_end(stream_id, admission.last_end_at)
@@ -186,7 +210,9 @@ class Recorder:
         capture = Capture(
             stream_id, admission.input_id, self._spool, self._archive, self._clock, note
         )
-        publication = Publication(admission, capture, self._desk, self._over)
+        publication = Publication(
+            admission, capture, self._desk, self._over, lost_cause=lost_cause, tells=tells
+        )
         self._publications.add(publication)
         self._wake.set()
         return publication

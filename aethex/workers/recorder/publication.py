@@ -27,26 +27,32 @@ class Publication:
         desk: Desk,
         on_end: Callable[[Publication], None],
         lost_cause: GapCause = "encoder_reconnect",
-        can_end: bool = True,
+        tells: bool = True,
     ) -> None:
-        """`lost_cause`: why something is missing when it is lost. `can_end`: whether its clean end
-        ends the stream.
+        """`lost_cause`: why something is missing when it is lost. `tells`: whether its end says
+        something of the stream; else the input's provider does.
         """
         self.admission = admission
         self.capture = capture
         self.is_leaving = False
         """The recorder stops: the stream stays live, and goes on with the next one."""
+        self.is_taken = False
+        """Another recorder has the input: nothing more is recorded here, and nothing told."""
         self._desk = desk
         self._on_end = on_end
         self._lost_cause: GapCause = lost_cause
-        self._can_end = can_end
+        self._tells = tells
 
     @property
     def stream_id(self) -> str:
         return self.admission.stream_id
 
     async def write(self, data: bytes) -> None:
-        """The next bytes. Raises MediaError for what cannot be recorded."""
+        """The next bytes. Raises MediaError for what cannot be recorded, and ConnectionAbortedError
+        once another recorder has the input.
+        """
+        if self.is_taken:
+            raise ConnectionAbortedError("another recorder has this input")
         try:
             await self.capture.write(data)
         except MediaError as error:
@@ -69,8 +75,12 @@ class Publication:
             self._on_end(self)
 
     def _ending(self, is_clean: bool) -> tuple[SignalKind | None, GapCause | None]:
+        if self.is_taken:
+            return None, None
         if self.is_leaving:
             return None, "recorder_down"
-        if is_clean and self._can_end:
+        if not self._tells:
+            return None, self._lost_cause
+        if is_clean:
             return "ended", None
         return "disconnected", self._lost_cause
