@@ -101,9 +101,9 @@ class Pulls:
         checked = await asyncio.to_thread(
             checked_address, pull.url, self._settings, schemes=PULL_SCHEMES
         )
-        if checked.scheme in ("http", "https"):
-            if not await asyncio.to_thread(self._is_live, pull.url):
-                return False
+        is_hls = checked.scheme in ("http", "https")
+        if is_hls and not await asyncio.to_thread(self._is_live, pull.url):
+            return False
         url = pull.url if checked.scheme in _WEB_SCHEMES else checked.pinned_url
         child = await self._start(url, checked.scheme)
         assert child.stdout is not None
