@@ -20,6 +20,8 @@ from aethex.library.models import CaptureBreak, GapCause, Stream, Vod, VodRun, V
 
 SHORTEST_GAP_MS = 50
 """About a frame: runs are placed by the clock of arrival, which is no finer."""
+SHORTEST_END_MS = 1_000
+"""A stream's end is told a little after its last frame; that is not missing."""
 _SLACK_MS = 3_000  # a break is noticed a little before or after its gap
 # What explains most comes first: a recorder that is down lets encoders reconnect.
 _STRONGEST_FIRST: tuple[GapCause, ...] = (
@@ -91,13 +93,15 @@ def measure(
     breaks: Sequence[tuple[int, GapCause]] = (),
 ) -> Ledger:
     """The sums over pieces `[from, to)` in any order, on the stream's axis; they may overlap and
-    reach beyond it. Holes shorter than SHORTEST_GAP_MS count as captured.
+    reach beyond it. Holes shorter than SHORTEST_GAP_MS count as captured, and at the end those
+    shorter than SHORTEST_END_MS.
     """
     gaps: list[Gap] = []
     position = 0
     for start, end in [*sorted(covered), (expected_ms, expected_ms)]:
         start = min(start, expected_ms)
-        if start - position >= SHORTEST_GAP_MS:
+        is_end = start == expected_ms and position > 0
+        if start - position >= (SHORTEST_END_MS if is_end else SHORTEST_GAP_MS):
             gaps.append(Gap(position, start, _cause(position, start, breaks)))
         position = max(position, end)
     missing_ms = sum(gap.duration_ms for gap in gaps)

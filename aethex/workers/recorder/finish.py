@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from aethex.library import Library, VodSegment, captures, vods
+from aethex.library import Library, VodSegment, captures, jobs, vods
 from aethex.library.captures import CaptureToFinish, Finished
 from aethex.library.recording import policy_of
 from aethex.library.vods import RunWithSegments
@@ -26,6 +26,9 @@ from aethex.settings import Settings
 from aethex.store import Store
 
 logger = logging.getLogger(__name__)
+
+DERIVE_KIND = "derive_vod"
+"""The job that makes what takes longer: storyboard, preview, loudness, MP4."""
 
 
 def finish_capture(
@@ -69,7 +72,10 @@ def finish_capture(
             return False
     store.delete([f"{folder}/{capture.vod_id}/{LIVE_PLAYLIST_NAME}"])
     with library.session() as s:
-        return captures.finish(s, capture.vod_id, len(segments), now())
+        is_done = captures.finish(s, capture.vod_id, len(segments), now())
+        if is_done and not finished.is_test:
+            jobs.enqueue(s, DERIVE_KIND, capture.vod_id)
+        return is_done
 
 
 def finished_playlist(runs: Sequence[RunWithSegments]) -> bytes:

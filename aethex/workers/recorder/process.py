@@ -35,6 +35,8 @@ from aethex.workers.recorder.spool import Spool
 
 logger = logging.getLogger(__name__)
 
+_FINISHED_AT_ONCE = 3
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -76,6 +78,7 @@ class Recorder:
         )
         self._pulls = Pulls(settings, self._desk, self._begin_pull)
         self._publications: set[Publication] = set()
+        self._finishing = asyncio.Semaphore(_FINISHED_AT_ONCE)
         self._looked_back_at = float("-inf")
         self._was_away = False
 
@@ -134,8 +137,8 @@ class Recorder:
             await self._check_holds()
             await self._take_back()
             await self._pulls.sync(await asyncio.to_thread(self._desk.pulls))
-            for capture in await asyncio.to_thread(self._desk.to_finish):
-                await self._finish(capture)
+            waiting = await asyncio.to_thread(self._desk.to_finish)
+            await asyncio.gather(*(self._finish(capture) for capture in waiting))
             self._was_away = False
         except Exception as error:
             if not self._was_away:
@@ -166,7 +169,8 @@ class Recorder:
             return finish_capture(self.settings, self._library, self._store(), capture, self._clock)
 
         try:
-            is_done = await asyncio.to_thread(finish)
+            async with self._finishing:
+                is_done = await asyncio.to_thread(finish)
         except Exception as error:
             logger.warning("VOD %s cannot be finished now: %s", capture.vod_id, error)
             self._was_away = True
