@@ -23,8 +23,8 @@ from aethex.library.ledger import ledger
 from tests.conftest import own_settings
 from tests.postgres_server import shared_postgres
 from tests.service_process import free_port
-from tests.workers.live_streams import make_flv
-from tests.workers.recorder_process import RecorderProcess, add_rtmp_input, push
+from tests.workers.recorder.live_streams import make_flv
+from tests.workers.recorder.recorder_process import RecorderProcess, add_rtmp_input, push
 
 _WAIT_SECONDS = 60
 

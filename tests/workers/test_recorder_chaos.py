@@ -17,9 +17,9 @@ from aethex.library import Library, Stream, Vod, captures, vods
 from aethex.library.ledger import Ledger, ledger
 from aethex.settings import Settings
 from tests.service_process import free_port
-from tests.workers.encoder import Encoder
-from tests.workers.live_streams import decoded_frames, make_flv
-from tests.workers.recorder_process import RecorderProcess, add_rtmp_input
+from tests.workers.recorder.encoder import Encoder
+from tests.workers.recorder.live_streams import decoded_frames, make_flv
+from tests.workers.recorder.recorder_process import RecorderProcess, add_rtmp_input
 
 T = TypeVar("T")
 KEY = "a-stream-key"

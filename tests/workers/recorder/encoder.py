@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.workers.recorder_process import push
+from tests.workers.recorder.recorder_process import push
 
 
 class Encoder:

@@ -20,7 +20,7 @@ from aethex.settings import Settings
 from aethex.store import Store, StoreError
 from aethex.workers.recorder.finish import finish_capture
 from aethex.workers.recorder.spool import Spool
-from tests.workers.live_streams import (
+from tests.workers.recorder.live_streams import (
     START,
     Studio,
     add_live_stream,

@@ -12,7 +12,7 @@ from aethex.library import Library, captures, vods
 from aethex.library.ledger import ledger
 from aethex.settings import Settings
 from aethex.store import Store
-from tests.workers.live_streams import (
+from tests.workers.recorder.live_streams import (
     START,
     Studio,
     add_live_stream,

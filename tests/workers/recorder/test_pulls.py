@@ -20,7 +20,7 @@ from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.workers.recorder.process import Pace, Recorder
 from tests.service_process import free_port
-from tests.workers.live_streams import decoded_frames, make_flv
+from tests.workers.recorder.live_streams import decoded_frames, make_flv
 
 SECONDS = 5
 

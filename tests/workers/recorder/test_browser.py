@@ -15,7 +15,7 @@ from tests.browser import Complaints
 from tests.conftest import own_settings
 from tests.postgres_server import PostgresForTests
 from tests.service.site import Site, listening, serving_site
-from tests.workers.live_streams import Studio, add_live_stream, end_stream, make_flv
+from tests.workers.recorder.live_streams import Studio, add_live_stream, end_stream, make_flv
 
 pytestmark = pytest.mark.browser
 
