@@ -24,7 +24,9 @@ from aethex.library import (
     NewRun,
     NewVodSegment,
     NotInLibrary,
+    Stream,
     captures,
+    live,
     streams,
     vods,
 )
@@ -37,6 +39,7 @@ from aethex.workers.recorder.spool import SpooledSegment, sha256_of
 logger = logging.getLogger(__name__)
 
 _UPLOADS_AT_ONCE = 8
+_JOINED_WITHIN = timedelta(minutes=1)
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 15.0
 
@@ -159,12 +162,9 @@ class Archive:
 
     def _take_up(self, line: _Line, segment: SpooledSegment) -> None:
         run = segment.run
-        with self._library.session() as s:
-            stream = streams.get(s, run.stream_id)
-        if stream is None:
-            raise NotInLibrary(f"There is no stream {run.stream_id}.")
+        stream = self._stream_of(segment)
         store = self._store()
-        folder = f"vods/{stream.channel_id}/{run.stream_id}"
+        folder = f"vods/{stream.channel_id}/{stream.id}"
         init_key = f"{folder}/{run.run_id}/{INIT_NAME}"
         key = f"{folder}/{run.run_id}/{segment_name(segment.sequence)}"
         if run.run_id not in line.stored_inits:
@@ -183,10 +183,23 @@ class Archive:
         )
         with self._library.session() as s:
             vod_id = captures.add_segment(
-                s, run.stream_id, new_run, _new_segment(segment, key), _picture(segment)
+                s, stream.id, new_run, _new_segment(segment, key), _picture(segment)
             )
         playlist = self._live_playlist(line, vod_id, segment)
         store.put(f"{folder}/{vod_id}/{LIVE_PLAYLIST_NAME}", playlist, content_type=CONTENT_TYPE)
+
+    def _stream_of(self, segment: SpooledSegment) -> Stream:
+        """The segment's stream, or what became of it: a late signal may have joined it with another
+        one of its input. Raises NotInLibrary when it was removed.
+        """
+        run = segment.run
+        with self._library.session() as s:
+            found = streams.get(s, run.stream_id)
+            if found is None and run.input_id is not None:
+                found = live.stream_at(s, run.input_id, run.started_at, _JOINED_WITHIN)
+        if found is None:
+            raise NotInLibrary(f"There is no stream {run.stream_id}: it was removed.")
+        return found
 
     def _live_playlist(self, line: _Line, vod_id: str, segment: SpooledSegment) -> bytes:
         """The recording so far. After the first time it is kept in step in memory."""

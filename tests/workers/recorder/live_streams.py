@@ -81,7 +81,7 @@ class Studio:
             self.library, lambda: self.store, self.settings.recorder_disk_max_bytes, lambda: None
         )
 
-    def capture(self, stream: Stream) -> Capture:
+    def capture(self, stream: Stream, input_id: str | None = None) -> Capture:
         """A new publication of the stream."""
 
         def note(cause: GapCause) -> None:
@@ -89,13 +89,19 @@ class Studio:
             with self.library.session() as s:
                 captures.note_break(s, stream.id, self.now, cause)
 
-        return Capture(stream.id, None, self.spool, self.archive, lambda: self.now, note)
+        return Capture(stream.id, input_id, self.spool, self.archive, lambda: self.now, note)
 
     async def feed(self, capture: Capture, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             await capture.write(piece)
 
-    def record(self, stream: Stream, *flvs: Path, starts: Iterable[float] = (0.2,)) -> None:
+    def record(
+        self,
+        stream: Stream,
+        *flvs: Path,
+        starts: Iterable[float] = (0.2,),
+        input_id: str | None = None,
+    ) -> None:
         """Record publications one after the other, each beginning so many seconds after START, and
         upload all of it.
         """
@@ -103,7 +109,7 @@ class Studio:
         async def run() -> None:
             for flv, at in zip(flvs, starts, strict=True):
                 self.now = START + timedelta(seconds=at)
-                capture = self.capture(stream)
+                capture = self.capture(stream, input_id)
                 await self.feed(capture, pieces_of(flv))
                 await capture.finish()
             assert await self.archive.drain(30)
