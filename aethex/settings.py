@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     rtmp_port: int = Field(
         default=1935, ge=0, le=65535, description="Port on which the recorder takes RTMP. 0: none."
     )
+    srt_inputs: SecretStr | None = Field(
+        default=None,
+        description="Ports on which the recorder takes SRT, each with the stream key of the input "
+        "whose it is, which is the connection's passphrase: 9001=key, separated by commas.",
+    )
     recorder_disk_max_bytes: int = Field(
         default=20 * 1024**3,
         gt=0,

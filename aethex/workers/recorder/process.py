@@ -32,6 +32,7 @@ from aethex.workers.recorder.pulls import Pulls
 from aethex.workers.recorder.rtmp_server import serve_rtmp
 from aethex.workers.recorder.sink import Sink
 from aethex.workers.recorder.spool import Spool
+from aethex.workers.recorder.srt import SrtInput, parsed_inputs, serve_srt
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ class Recorder:
         self._library = library
         self._pace = pace or Pace()
         self._clock = clock
+        secret = settings.srt_inputs
+        self._srt_inputs = parsed_inputs(secret.get_secret_value(), settings.host) if secret else []
         self._store = cache(lambda: open_store(settings))
         self._holds = Holds(settings)
         self._desk = Desk(settings, library, self._holds, clock)
@@ -101,6 +104,8 @@ class Recorder:
                 self.rtmp_port = server.port
                 logger.info("RTMP on %s:%d", self.settings.host, server.port)
                 stack.push_async_callback(server.stop)
+            for srt_input in self._srt_inputs:
+                stack.push_async_callback(_end, asyncio.create_task(self._listen_srt(srt_input)))
             stack.push_async_callback(self._pulls.stop)
             stack.callback(self._leave)
             await self._loop()
@@ -193,6 +198,15 @@ class Recorder:
         admission = await asyncio.to_thread(self._desk.admit_key, "rtmp", publish.stream_key)
         return None if admission is None else self._publication(admission)
 
+    async def _listen_srt(self, srt_input: SrtInput) -> None:
+        async def on_connect() -> Sink | None:
+            key = srt_input.passphrase
+            admission = await asyncio.to_thread(self._desk.admit_key, "srt", key)
+            return None if admission is None else self._publication(admission)
+
+        logger.info("SRT on %s:%d", srt_input.host, srt_input.port)
+        await serve_srt(srt_input, on_connect)
+
     def _begin_pull(self, admission: Admission, pull: Pull) -> Publication:
         tells = pull.stream_id is None
         return self._publication(admission, lost_cause="network", tells=tells)
@@ -224,6 +238,11 @@ class Recorder:
     def _over(self, publication: Publication) -> None:
         self._publications.discard(publication)
         self._wake.set()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def record(settings: Settings) -> None:

@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from aethex.library import Library, Stream, Vod, channels, inputs
 from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.workers.recorder.process import Pace, Recorder
+from aethex.workers.recorder.srt import parsed_inputs
 from tests.service_process import free_port
 from tests.workers.recorder.live_streams import decoded_frames, make_flv
 
@@ -117,9 +119,40 @@ def test_what_is_pulled_becomes_a_vod(
         vod = record_until(recording, library)
     assert vod is not None
     assert (vod.width, vod.audio_codec) == (320, "aac")
-    assert decoded_frames(recording, str(vod.playlist_key)) > (SECONDS - 2) * 30
+    assert (vod.duration_ms or 0) > (SECONDS - 2) * 1000
+    if scheme != "srt":  # a busy machine loses packets of SRT, as networks do
+        assert decoded_frames(recording, str(vod.playlist_key)) > (SECONDS - 2) * 30
     with library.session() as s:
         assert s.scalars(select(Stream.status)).all() == ["ended"]
+
+
+def test_what_is_pushed_over_srt_becomes_a_vod(recording: Settings, library: Library, flv: Path):
+    port, key = free_port(), "a-key-of-the-input"
+    with library.session() as s:
+        channel = channels.ensure_channel(s, "gdq")
+        inputs.add_input(s, channel.id, "srt", key=key, reconnect_seconds=1)
+    listening = recording.model_copy(update={"srt_inputs": SecretStr(f"{port}={key}")})
+    url = f"srt://127.0.0.1:{port}?passphrase={key}&connect_timeout=20000"
+    with serving_file(flv, "-f", "mpegts", url):
+        vod = record_until(listening, library)
+    assert vod is not None
+    assert (vod.duration_ms or 0) > (SECONDS - 2) * 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9001",
+        "x=a-key-of-the-input",
+        "9001=short",
+        "9001=a-key-of-the-input,9001=b-key-of-the-input",
+    ],
+)
+def test_srt_inputs_that_cannot_be_are_refused_without_quoting_a_key(text: str):
+    with pytest.raises(ValueError) as refused:
+        parsed_inputs(text, "127.0.0.1")
+    assert "key-of" not in str(refused.value)
+    assert "short" not in str(refused.value)
 
 
 def test_an_address_of_ones_own_network_is_not_pulled(
