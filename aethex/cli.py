@@ -20,6 +20,7 @@ from aethex.commands import (
     live_inputs,
     pipeline,
     platform,
+    recording,
     settings,
     simulating,
     tokens,
@@ -45,6 +46,7 @@ app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(bucket.app, name="bucket")
 app.add_typer(vods.app, name="vods")
 platform.add_commands(app)
+recording.add_commands(app)
 simulating.add_commands(app)
 accounts.add_commands(app)
 forgetting.add_commands(app)

@@ -121,6 +121,20 @@ class Settings(BaseSettings):
         description="Time limit of each child process that opens outside media, in seconds.",
     )
 
+    rtmp_port: int = Field(
+        default=1935, ge=0, le=65535, description="Port on which the recorder takes RTMP. 0: none."
+    )
+    srt_inputs: SecretStr | None = Field(
+        default=None,
+        description="Ports on which the recorder takes SRT, each with the stream key of the input "
+        "whose it is, which is the connection's passphrase: 9001=key, separated by commas.",
+    )
+    recorder_disk_max_bytes: int = Field(
+        default=20 * 1024**3,
+        gt=0,
+        description="Local disk, in bytes, for segments that wait while the store is away. Beyond "
+        "it new segments are dropped, and the gap is recorded.",
+    )
     recording_enabled: bool = Field(
         default=True,
         description="Whether streams are recorded, unless their channel's settings say otherwise. "
@@ -329,6 +343,11 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Sockets, pid files and rendered configuration of the running platform."""
         return self.data_dir / "run"
+
+    @property
+    def recorder_dir(self) -> Path:
+        """Segments of live streams that are not in the store yet."""
+        return self.data_dir / "recorder"
 
     @property
     def dagster_home(self) -> Path:

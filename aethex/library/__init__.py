@@ -10,11 +10,14 @@ from aethex.library.ids import new_id
 from aethex.library.migrations import upgrade
 from aethex.library.models import (
     AuditEntry,
+    Capture,
+    CaptureBreak,
     Category,
     Channel,
     ChannelInput,
     Follow,
     Forgetting,
+    GapCause,
     InputSignal,
     Job,
     JobState,
@@ -44,11 +47,14 @@ from aethex.library.vods import NewRun, NewVod, NewVodSegment
 
 __all__ = [
     "AuditEntry",
+    "Capture",
+    "CaptureBreak",
     "Category",
     "Channel",
     "ChannelInput",
     "Follow",
     "Forgetting",
+    "GapCause",
     "InputSignal",
     "InvalidValue",
     "Job",

@@ -16,6 +16,10 @@ from aethex.library.pages import Page, offset_of
 from aethex.library.values import valid_prose, valid_text
 
 
+DERIVE_KIND = "derive"
+"""Of jobs that make storyboard, preview, loudness and MP4; their subject is the VOD's id."""
+
+
 @dataclass(frozen=True)
 class NewVod:
     """A VOD whose objects are stored. Its id is made before, because its keys hold it."""
@@ -71,6 +75,7 @@ class NewVodSegment:
     duration_ms: int
     bytes: int
     sha256: str
+    is_independent: bool = True
 
 
 @dataclass(frozen=True)

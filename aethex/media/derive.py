@@ -113,6 +113,16 @@ def write_poster(parts: Sequence[Path], path: Path, offset_ms: int = 0) -> None:
         out.mux(picture.encode(None))
 
 
+def poster_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> dict[str, Any]:
+    """The poster of `request["parts"]` (init and media segment) at `request["poster"]`: the frame
+    `request["offset_ms"]` after the segment's first.
+    """
+    parts = [Path(part) for part in request["parts"]]
+    write_poster(parts, Path(request["poster"]), int(request["offset_ms"]))
+    on_progress(1.0)
+    return {}
+
+
 def _frame_at(opened: Any, stream: Any, offset_ms: int) -> VideoFrame:
     first: float | None = None
     frame: VideoFrame | None = None
@@ -170,4 +180,4 @@ def _decode_times(parts: Sequence[Path]) -> list[int]:
     return (decode - (decode - shown).max()).tolist()
 
 
-__all__ = ["JoinedFiles", "open_joined", "write_mp4", "write_poster"]
+__all__ = ["JoinedFiles", "open_joined", "poster_task", "write_mp4", "write_poster"]

@@ -23,6 +23,10 @@ class UnreadableMedia(MediaError):
     """The file is no video in a container that is accepted, or it is damaged beyond reading."""
 
 
+class UnplayableCodec(MediaError):
+    """A live stream in a codec that browsers do not play; nothing converts it while it runs."""
+
+
 class NoVideo(MediaError):
     """The file was read, but there is no picture in it that can be decoded."""
 

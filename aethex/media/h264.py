@@ -20,6 +20,11 @@ ACCESS_UNIT_DELIMITER = 9
 _SLICES = (NON_IDR_SLICE, PARTITION_SLICE, IDR_SLICE)
 _IN_HEADER = (SEQUENCE_PARAMETERS, PICTURE_PARAMETERS, ACCESS_UNIT_DELIMITER)
 _PROFILES_WITH_CHROMA = (100, 110, 122, 244)
+# Table E-1; index 0 is "unspecified".
+_ASPECTS = (
+    *((1, 1), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11)),
+    *((80, 33), (18, 11), (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,43 @@ def parameter_set_id(unit: bytes) -> int:
         return -1
 
 
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """Cropped size in pixels, and the sample aspect ratio as width and height."""
+
+    width: int
+    height: int
+    aspect: tuple[int, int]
+
+
+def picture_size(sps: bytes) -> PictureSize:
+    """What an SPS (bare NAL unit) says about its pictures' size. Raises ValueError when it is
+    broken.
+    """
+    bits = _Bits(sps)
+    bits.skip_to_chroma()
+    chroma = bits.read_chroma()[0] if sps[1] in _PROFILES_WITH_CHROMA else 1
+    bits.exp_golomb()  # log2_max_frame_num_minus4
+    bits.skip_order_count()
+    bits.exp_golomb()  # max_num_ref_frames
+    bits.read(1)
+    width = (bits.exp_golomb() + 1) * 16
+    map_units = bits.exp_golomb() + 1
+    is_progressive = bits.read(1)
+    if not is_progressive:
+        bits.read(1)
+    bits.read(1)
+    height = map_units * 16 * (2 - is_progressive)
+    if bits.read(1):
+        step_x = 2 if chroma in (1, 2) else 1
+        step_y = (2 if chroma == 1 else 1) * (2 - is_progressive)
+        width -= (bits.exp_golomb() + bits.exp_golomb()) * step_x
+        height -= (bits.exp_golomb() + bits.exp_golomb()) * step_y
+    if not 0 < width <= 16384 or not 0 < height <= 16384:
+        raise ValueError(f"an SPS of {width}x{height} pixels")
+    return PictureSize(width, height, bits.read_aspect())
+
+
 def _chroma_format(sps: bytes) -> tuple[int, int, int]:
     bits = _Bits(sps)
     bits.skip_to_chroma()
@@ -170,6 +212,27 @@ class _Bits:
     def skip_to_chroma(self) -> None:
         self.read(24)  # profile, constraints, level
         self.exp_golomb()  # seq_parameter_set_id
+
+    def skip_order_count(self) -> None:
+        kind = self.exp_golomb()
+        if kind == 0:
+            self.exp_golomb()
+        elif kind == 1:
+            self.read(1)
+            for _ in range(2):
+                self.exp_golomb()
+            for _ in range(min(255, self.exp_golomb())):
+                self.exp_golomb()
+
+    def read_aspect(self) -> tuple[int, int]:
+        """From the VUI, which begins here; 1:1 where it says nothing."""
+        if not self.read(1) or not self.read(1):
+            return (1, 1)
+        kind = self.read(8)
+        if kind == 255:
+            stated = (self.read(16), self.read(16))
+            return stated if all(stated) else (1, 1)
+        return _ASPECTS[kind] if kind < len(_ASPECTS) else (1, 1)
 
     def read_chroma(self) -> tuple[int, int, int]:
         chroma = self.exp_golomb()

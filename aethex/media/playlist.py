@@ -36,8 +36,13 @@ class PlaylistRun:
     started_at: datetime | None = None
 
 
-def media_playlist(runs: Sequence[PlaylistRun]) -> str:
-    """The playlist of a finished VOD (`#EXT-X-PLAYLIST-TYPE:VOD`, ends with `#EXT-X-ENDLIST`).
+def media_playlist(
+    runs: Sequence[PlaylistRun], *, is_live: bool = False, is_independent: bool = True
+) -> str:
+    """The playlist of a finished VOD (`#EXT-X-PLAYLIST-TYPE:VOD`, ends with `#EXT-X-ENDLIST`), or
+    of one that still grows (`EVENT`, without an end).
+
+    `is_independent`: every segment starts with a frame that needs none before it.
 
     Durations are written with millisecond precision, so they add up to the VOD's duration. Runs
     without segments are left out. Raises ValueError when no segment is left, when a duration is not
@@ -51,9 +56,10 @@ def media_playlist(runs: Sequence[PlaylistRun]) -> str:
         "#EXT-X-VERSION:7",
         f"#EXT-X-TARGETDURATION:{target_duration_seconds(filled)}",
         "#EXT-X-MEDIA-SEQUENCE:0",
-        "#EXT-X-PLAYLIST-TYPE:VOD",
-        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f"#EXT-X-PLAYLIST-TYPE:{'EVENT' if is_live else 'VOD'}",
     ]
+    if is_independent:
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
     for position, run in enumerate(filled):
         if position:
             lines.append("#EXT-X-DISCONTINUITY")
@@ -63,7 +69,8 @@ def media_playlist(runs: Sequence[PlaylistRun]) -> str:
         for segment in run.segments:
             lines.append(f"#EXTINF:{_seconds(segment.duration_ms)},")
             lines.append(_one_line(segment.uri))
-    lines.append("#EXT-X-ENDLIST")
+    if not is_live:
+        lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"
 
 

@@ -42,19 +42,21 @@ def answer(message: dict[str, Any]) -> None:
 def main(name: str) -> int:
     import av.error
 
+    from aethex.media.derive import poster_task
     from aethex.media.fragments import index_task
     from aethex.media.pack import pack_task
     from aethex.media.scan import scan_task
     from aethex.media.survey import survey_task
 
+    tasks = {
+        "scan": scan_task,
+        "pack": pack_task,
+        "poster": poster_task,
+        "survey": survey_task,
+        "index": index_task,
+    }
     request = json.load(sys.stdin)
     try:
-        tasks = {
-            "scan": scan_task,
-            "pack": pack_task,
-            "survey": survey_task,
-            "index": index_task,
-        }
         result = tasks[name](request, Progress())
     except errors.MediaError as error:
         answer({"error": type(error).__name__, "message": str(error)})

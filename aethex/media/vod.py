@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PLAYLIST_NAME = "index.m3u8"
+LIVE_PLAYLIST_NAME = "live.m3u8"
+"""Of a recording that still grows; it goes when `index.m3u8` is there."""
 INIT_NAME = "init.mp4"
 POSTER_NAME = "poster.jpg"
 MP4_NAME = "video.mp4"

@@ -16,14 +16,16 @@ import dagster as dg
 from dagster import DagsterRunStatus as Status
 
 from aethex.fetch import Fetcher
-from aethex.library import Library, archives, jobs, workers
+from aethex.library import Library, archives, jobs, vods, workers
 from aethex.settings import Settings
+from aethex.store import open_store
 from aethex.workers.archive import Archiver
+from aethex.workers.derive import Deriver
 from aethex.workers.lease import Handler, Pace, work
 
 WORKER = "drain"
 """The kind of these workers."""
-KINDS = (archives.KIND,)
+KINDS = (archives.KIND, vods.DERIVE_KIND)
 """The kinds of jobs that they do."""
 
 JOBS_AT_ONCE = 2
@@ -42,7 +44,10 @@ _TAGS = {
 
 def handlers(settings: Settings, library: Library, fetch: Fetcher) -> dict[str, Handler]:
     """Who does which kind of job."""
-    return {archives.KIND: Archiver(settings, library, fetch)}
+    return {
+        archives.KIND: Archiver(settings, library, fetch),
+        vods.DERIVE_KIND: Deriver(settings, library, open_store(settings)),
+    }
 
 
 @dg.op(required_resource_keys={"settings", "library"})
@@ -68,7 +73,8 @@ def drain(context: dg.OpExecutionContext) -> dict[str, int]:
 
 @dg.job(
     tags=_TAGS,
-    description="Do what waits in the table of jobs: copies of providers' recordings.",
+    description="Do what waits in the table of jobs: copies of providers' recordings, and what "
+    "is made from recorded VODs.",
 )
 def archive_job() -> None:
     drain()

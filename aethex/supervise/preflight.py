@@ -45,6 +45,8 @@ def check_ports(settings: Settings) -> None:
         "AETHEX_DAGSTER_PORT": settings.dagster_port,
         "AETHEX_DASHBOARDS_PORT": settings.dashboards_port,
     }
+    if settings.rtmp_port:
+        wanted["AETHEX_RTMP_PORT"] = settings.rtmp_port
     taken_by: dict[int, str] = {}
     for name, port in wanted.items():
         if other := taken_by.get(port):

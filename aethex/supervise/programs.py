@@ -46,6 +46,7 @@ PROGRAMS = (
     Program("code", "Dagster's code server"),
     Program("daemon", "Dagster's daemon"),
     Program("dagster", "Dagster", "/server_info", "dagster_port"),
+    Program("recorder", "Recorder"),
     Program("service", "Service", "/readyz", "service_port"),
     Program("dashboards", "Dashboards", "/_stcore/health", "dashboards_port"),
 )
@@ -91,6 +92,8 @@ def _command(name: str, settings: Settings) -> tuple[list[str], dict[str, str]]:
         return _service_command(settings), _service_environment(settings)
     if name == "dashboards":
         return [sys.executable, "-m", "aethex.dashboards"], {}
+    if name == "recorder":
+        return [sys.executable, "-m", "aethex", "recorder"], {}
     if name in ("code", "daemon", "dagster"):
         from aethex.pipelines.instance import commands, instance_env
 

@@ -17,14 +17,16 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from aethex.library import InvalidValue, Library, NotInLibrary, vods
+from aethex.library import InvalidValue, Library, NotInLibrary, recording, vods
 from aethex.library.vods import DerivedObjects
 from aethex.media.derivation import Derivation, Derived
+from aethex.media.errors import MediaDiskFull, MediaError, MediaLimitExceeded
 from aethex.media.progressive import Mp4Plan, ProgressiveMp4
 from aethex.media.scratch import scratch_folder
 from aethex.media.vod import CONTENT_TYPES, MP4_NAME
 from aethex.settings import Settings
 from aethex.store import Store
+from aethex.workers.lease import CannotSucceed, Lease
 from aethex.workers.mp4 import store_mp4
 from aethex.workers.segment_files import SegmentFiles, StoredSegment, stored_segments
 
@@ -64,14 +66,15 @@ def derive_vod(
 ) -> DerivedObjects:
     """Make all that is made from a VOD, store it under `vods/{channel}/{stream}/{vod}/`, enter it.
 
-    A poster and an MP4 are made where the VOD has none, or where they were made here before.
+    A poster is made where the VOD has none, and an MP4 where its channel wants one; both again
+    where they were made here before.
     `in_transaction` runs in the transaction that enters the objects, before it is committed: a
     worker proves there that the job still is its own.
 
     Raises NotInLibrary, InvalidValue for a VOD without segments, MediaError, StoreError.
     """
     tell = progress or _ignore
-    source = _source(library, vod_id)
+    source = _source(settings, library, vod_id)
     with scratch_folder(settings, "derive") as folder:
         made, plan = _look(settings, store, source, folder, tell)
         sizes = _upload(store, source, made, folder / "made")
@@ -101,7 +104,32 @@ def derive_vod(
     return objects
 
 
-def _source(library: Library, vod_id: str) -> _Source:
+class Deriver:
+    """The handler of derive jobs."""
+
+    def __init__(self, settings: Settings, library: Library, store: Store) -> None:
+        self._settings = settings
+        self._library = library
+        self._store = store
+
+    def __call__(self, lease: Lease) -> None:
+        """Make all of it. Raises CannotSucceed for what no attempt can do."""
+        try:
+            derive_vod(
+                self._settings,
+                self._library,
+                self._store,
+                lease.subject_id,
+                lambda stage, share: lease.progress(share, stage),
+                in_transaction=lease.finish,
+            )
+        except (MediaDiskFull, MediaLimitExceeded):
+            raise  # there may be room, and time, later
+        except (InvalidValue, MediaError, NotInLibrary) as error:
+            raise CannotSucceed(str(error)) from error
+
+
+def _source(settings: Settings, library: Library, vod_id: str) -> _Source:
     with library.session() as s:
         vod = vods.get(s, vod_id)
         if vod is None:
@@ -110,13 +138,14 @@ def _source(library: Library, vod_id: str) -> _Source:
         if not segments:
             raise InvalidValue(f"VOD {vod_id} has no segments, so nothing can be made from it.")
         folder = f"vods/{vod.channel_id}/{vod.stream_id}/{vod.id}"
+        wants_mp4 = "mp4" in recording.policy_of(s, vod.channel_id, settings).formats
         return _Source(
             vod_id=vod.id,
             title=vod.title,
             folder=folder,
             segments=segments,
             needs_poster=vod.poster_key is None or vod.poster_key.startswith(f"{folder}/"),
-            needs_mp4=vod.mp4_key is None or vod.mp4_key.startswith(f"{folder}/"),
+            needs_mp4=wants_mp4 if vod.mp4_key is None else vod.mp4_key.startswith(f"{folder}/"),
         )
 
 

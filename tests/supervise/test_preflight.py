@@ -19,8 +19,8 @@ from aethex.supervise.errors import CannotStart
 
 
 def settings_of(tmp_path: Path, **more: Any) -> Settings:
-    ports = {"service_port": 0, "dagster_port": 0, "dashboards_port": 0}
-    free = dict(zip(ports, free_ports(3), strict=True))
+    ports = {"service_port": 0, "dagster_port": 0, "dashboards_port": 0, "rtmp_port": 0}
+    free = dict(zip(ports, free_ports(4), strict=True))
     return Settings(_env_file=None, data_dir=tmp_path / "data", **{**free, **more})  # pyright: ignore[reportCallIssue]
 
 

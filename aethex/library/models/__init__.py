@@ -10,6 +10,7 @@ stream): the objects have to go first.
 
 from aethex.library.models.accounts import Attempt, AuditEntry, Credential, UserSession
 from aethex.library.models.base import PROVIDER_PATTERN, USERNAME_PATTERN, Base
+from aethex.library.models.capture import Capture, CaptureBreak, GapCause
 from aethex.library.models.content import (
     Category,
     Channel,
@@ -43,12 +44,15 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Base",
+    "Capture",
+    "CaptureBreak",
     "Category",
     "Channel",
     "ChannelInput",
     "Credential",
     "Follow",
     "Forgetting",
+    "GapCause",
     "InputSignal",
     "Job",
     "JobState",

@@ -236,7 +236,7 @@ class VodRun(Base):
 
 
 class VodSegment(Base):
-    """One media segment of a run: an object of the store that starts with a keyframe."""
+    """One media segment of a run: an object of the store."""
 
     __tablename__ = "vod_segments"
     __table_args__ = (
@@ -257,3 +257,7 @@ class VodSegment(Base):
     duration_ms: Mapped[Milliseconds]
     bytes: Mapped[Bytes]
     sha256: Mapped[String]
+    is_independent: Mapped[bool] = mapped_column(server_default=true())
+    """Whether it starts with a frame that needs none before it, as all do but those of encoders
+    that send no keyframes.
+    """

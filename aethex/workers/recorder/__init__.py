@@ -5,5 +5,5 @@ the library, and the end of a VOD. What does not: protocols and containers (aeth
 (aethex/library), the life of streams (`aethex.library.live`).
 
     listener or pull ─ bytes ─► capture ─ closed segments ─► spool ─► archive ─► store, library
-                                                     stream ended ─► finish ─► VOD ready
+                                                stream ended ─► finish ─► VOD ready
 """

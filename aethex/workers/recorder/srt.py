@@ -73,6 +73,19 @@ class SrtInput:
             raise ValueError(f"srt {self.host!r}, port {self.port}: no address to listen on.")
 
 
+def parsed_inputs(text: str, host: str) -> list[SrtInput]:
+    """What `AETHEX_SRT_INPUTS` says: `9001=key,9002=key`. Raises ValueError that quotes no key."""
+    found: list[SrtInput] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        port, separator, key = part.partition("=")
+        if not separator or not port.isdecimal():
+            raise ValueError("AETHEX_SRT_INPUTS is a list of ports and keys: 9001=key,9002=key.")
+        found.append(SrtInput(host, int(port), key))
+    if len({one.port for one in found}) != len(found):
+        raise ValueError("AETHEX_SRT_INPUTS names a port twice: each input needs its own.")
+    return found
+
+
 def srt_command(container: Container = "flv") -> list[str]:
     """ffmpeg as a listener that writes the stream to stdout; the address comes by `srt_script`.
 

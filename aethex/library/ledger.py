@@ -1,0 +1,120 @@
+"""The ledger of a VOD: how much of its stream's live time is in it, what is missing, and why.
+
+What belongs here: the sums, and the query behind them. What does not: words for people (pages).
+
+Gaps are computed from runs and segments, so they cannot disagree with what plays; only causes are
+stored (`CaptureBreak`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aethex.library.errors import NotInLibrary
+from aethex.library.models import CaptureBreak, GapCause, Stream, Vod, VodRun, VodSegment
+
+SHORTEST_GAP_MS = 50
+"""About a frame: runs are placed by the clock of arrival, which is no finer."""
+SHORTEST_END_MS = 1_000
+"""A stream's end is told a little after its last frame; that is not missing."""
+_SLACK_MS = 3_000  # a break is noticed a little before or after its gap
+# What explains most comes first: a recorder that is down lets encoders reconnect.
+_STRONGEST_FIRST: tuple[GapCause, ...] = (
+    *("recorder_down", "store", "network", "encoder_reconnect", "dropped", "late_start"),
+)
+_MS = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What is missing, on the stream's axis: `[from_ms, to_ms)` from its start."""
+
+    from_ms: int
+    to_ms: int
+    cause: GapCause
+
+    @property
+    def duration_ms(self) -> int:
+        return self.to_ms - self.from_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """`captured_ms` and the gaps' durations add up to `expected_ms`, the stream's live time."""
+
+    expected_ms: int
+    captured_ms: int
+    gaps: tuple[Gap, ...]
+
+    @property
+    def captured_ratio(self) -> float:
+        """0–1; 1 for a stream that was live for no time."""
+        return self.captured_ms / self.expected_ms if self.expected_ms else 1.0
+
+
+def ledger(s: Session, vod_id: str, now: datetime | None = None) -> Ledger:
+    """The ledger of a VOD of any origin. Of a live stream it reaches to `now`, or, without one, to
+    the end of what was captured. Raises NotInLibrary.
+    """
+    query = select(Stream.id, Stream.started_at, Stream.ended_at)
+    stream = s.execute(query.join(Vod, Vod.stream_id == Stream.id).where(Vod.id == vod_id)).first()
+    if stream is None:
+        raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
+    stream_id, started_at, ended_at = stream
+    if started_at is None:
+        return Ledger(0, 0, ())
+    runs = (
+        select(VodRun.started_at, func.max(VodSegment.start_ms + VodSegment.duration_ms))
+        .join(VodSegment, VodSegment.run_id == VodRun.id)
+        .where(VodRun.vod_id == vod_id)
+        .group_by(VodRun.id)
+    )
+    covered = [
+        (_ms(at - started_at), _ms(at - started_at) + length_ms)
+        for at, length_ms in s.execute(runs).all()
+    ]
+    until = ended_at or now
+    expected_ms = _ms(until - started_at) if until else max((end for _, end in covered), default=0)
+    breaks = select(CaptureBreak.at, CaptureBreak.cause).where(CaptureBreak.stream_id == stream_id)
+    causes: list[tuple[int, GapCause]] = [
+        (_ms(at - started_at), cause) for at, cause in s.execute(breaks)
+    ]
+    return measure(expected_ms, covered, causes)
+
+
+def measure(
+    expected_ms: int,
+    covered: Iterable[tuple[int, int]],
+    breaks: Sequence[tuple[int, GapCause]] = (),
+) -> Ledger:
+    """The sums over pieces `[from, to)` in any order, on the stream's axis; they may overlap and
+    reach beyond it. Holes shorter than SHORTEST_GAP_MS count as captured, and at the end those
+    shorter than SHORTEST_END_MS.
+    """
+    gaps: list[Gap] = []
+    position = 0
+    for start, end in [*sorted(covered), (expected_ms, expected_ms)]:
+        start = min(start, expected_ms)
+        is_end = start == expected_ms and position > 0
+        if start - position >= (SHORTEST_END_MS if is_end else SHORTEST_GAP_MS):
+            gaps.append(Gap(position, start, _cause(position, start, breaks)))
+        position = max(position, end)
+    missing_ms = sum(gap.duration_ms for gap in gaps)
+    return Ledger(expected_ms, expected_ms - missing_ms, tuple(gaps))
+
+
+def _cause(from_ms: int, to_ms: int, breaks: Sequence[tuple[int, GapCause]]) -> GapCause:
+    near = {cause for at_ms, cause in breaks if from_ms - _SLACK_MS <= at_ms <= to_ms + _SLACK_MS}
+    for cause in _STRONGEST_FIRST:
+        if cause in near:
+            return cause
+    return "late_start" if from_ms == 0 else "unknown"
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration / _MS)

@@ -1,0 +1,139 @@
+"""One capture: the bytes of a live stream in, closed segments on the disk out.
+
+What belongs here: carrying out what the segmenter says, and what a full disk does to it. What does
+not: where bytes come from, uploading (`archive`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from aethex.library import GapCause, new_id
+from aethex.media.flv import FlvReader
+from aethex.media.record import (
+    Output,
+    RunEnded,
+    RunSeen,
+    RunStarted,
+    SegmentBytes,
+    SegmentClosed,
+    Segmenter,
+)
+from aethex.workers.recorder.archive import Archive
+from aethex.workers.recorder.spool import RunFacts, RunSpool, Spool, SpooledSegment
+
+logger = logging.getLogger(__name__)
+
+NoteBreak = Callable[[GapCause], None]
+
+
+class Capture:
+    """Takes one publication of a stream, as FLV in pieces of any size, until it ends."""
+
+    def __init__(
+        self,
+        stream_id: str,
+        input_id: str | None,
+        spool: Spool,
+        archive: Archive,
+        clock: Callable[[], datetime],
+        note_break: NoteBreak,
+    ) -> None:
+        """`note_break` is told why something will be missing from now on."""
+        self.stream_id = stream_id
+        self.segments = 0
+        self._input_id = input_id
+        self._spool = spool
+        self._archive = archive
+        self._clock = clock
+        self._note_break = note_break
+        self._reader = FlvReader()
+        self._segmenter = Segmenter()
+        self._seen_at: datetime | None = None
+        self._run: RunSpool | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the open segment is."""
+        return None if self._run is None else self._run.folder
+
+    async def write(self, data: bytes) -> None:
+        """The next bytes. Raises MediaError for what cannot be recorded."""
+        for event in self._reader.feed(data):
+            if outputs := list(self._segmenter.add(event)):
+                await self._carry_out(outputs)
+
+    async def finish(self) -> None:
+        """No more bytes: what came is a segment."""
+        await self._carry_out(list(self._segmenter.end()))
+        for codec in sorted(self._segmenter.left_out):
+            logger.warning("sound of %s was left out: it is %s, not AAC", self.stream_id, codec)
+
+    async def _carry_out(self, outputs: Sequence[Output]) -> None:
+        seen_at = self._clock() if any(isinstance(one, RunSeen) for one in outputs) else None
+        before = [one for one in outputs if not isinstance(one, RunSeen)]
+        closed: list[SpooledSegment] = []
+        try:
+            if before:
+                closed = await asyncio.to_thread(self._write, before)
+        except OSError as error:
+            logger.error("recording of %s cannot be written: %s", self.stream_id, error)
+            self._drop()
+        for segment in closed:
+            if self._archive.has_room(segment.bytes):
+                self._archive.offer(segment)
+                self.segments += 1
+            else:
+                segment.remove()
+                logger.error("no room for a segment of %s: it is dropped", self.stream_id)
+                self._drop()
+        if seen_at is not None:
+            self._seen_at = seen_at
+
+    def _drop(self) -> None:
+        """Nothing more can be kept now; a new run begins with the next keyframe."""
+        self._segmenter.drop_run()
+        if self._run is not None:
+            self._run.end()
+            self._run = None
+        self._note_break("store")
+
+    # in a thread
+
+    def _write(self, outputs: Iterable[Output]) -> list[SpooledSegment]:
+        closed: list[SpooledSegment] = []
+        for output in outputs:
+            match output:
+                case RunStarted():
+                    self._run = self._start(output)
+                case SegmentBytes():
+                    if self._run is not None:
+                        self._run.write(output.parts)
+                case SegmentClosed():
+                    if self._run is not None:
+                        closed.append(self._run.close_segment(output))
+                case RunEnded():
+                    if self._run is not None:
+                        self._run.end()
+                        self._run = None
+                    if output.why == "jump":
+                        self._note_break("dropped")
+                case RunSeen():
+                    pass
+        return closed
+
+    def _start(self, started: RunStarted) -> RunSpool:
+        facts = RunFacts(
+            run_id=new_id("run"),
+            stream_id=self.stream_id,
+            input_id=self._input_id,
+            started_at=self._archive.place(self.stream_id, self._seen_at or self._clock()),
+            width=started.width,
+            height=started.height,
+            has_sound=started.has_sound,
+        )
+        return self._spool.run(facts, started)

@@ -1,0 +1,142 @@
+"""From the bytes of a live stream to a VOD that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aethex.library import Library, Stream, captures, channels, inputs, jobs, live, new_id, vods
+from aethex.library.ledger import ledger
+from aethex.settings import Settings
+from aethex.store import Store
+from tests.workers.recorder.live_streams import (
+    START,
+    Studio,
+    add_live_stream,
+    decoded_frames,
+    end_stream,
+    make_flv,
+)
+
+
+@pytest.fixture(scope="module")
+def flv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve seconds: segments of four."""
+    return make_flv(tmp_path_factory.mktemp("flv") / "twelve.flv")
+
+
+@pytest.fixture
+def studio(settings: Settings, library: Library, folder_store: Store) -> Iterator[Studio]:
+    short = settings.model_copy(update={"recording_min_seconds": 5})
+    studio = Studio(short, library, folder_store)
+    yield studio
+    studio.close()
+
+
+def test_a_stream_becomes_a_vod_that_plays_from_end_to_end(
+    studio: Studio, library: Library, flv: Path
+):
+    stream = add_live_stream(library)
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=12.3))
+    studio.finish()
+    with library.session() as s:
+        capture = captures.of_stream(s, stream.id)
+        assert capture is not None
+        vod = vods.get_listed(s, capture.vod_id)
+        assert vod is not None
+        runs = vods.runs_and_segments(s, vod.id)
+        found = ledger(s, vod.id)
+    assert (vod.duration_ms, vod.width, vod.height) == (12_000, 320, 180)
+    assert (vod.frame_rate, vod.video_codec, vod.audio_codec) == (30, "h264", "aac")
+    assert [segment.start_ms for segment in runs[0].segments] == [0, 4000, 8000]
+    assert runs[0].run.started_at == START + timedelta(seconds=0.2)
+    assert vod.poster_key is not None
+    assert studio.store.get(vod.poster_key)[:2] == b"\xff\xd8"
+    assert decoded_frames(studio.settings, str(vod.playlist_key)) == 360
+    gaps = [(gap.from_ms, gap.to_ms, gap.cause) for gap in found.gaps]
+    assert gaps == [(0, 200, "late_start")]
+    keys = {info.key for info in studio.store.list("vods")}
+    assert not any(key.endswith("live.m3u8") for key in keys)
+    assert vod.size_bytes == sum(info.size_bytes for info in studio.store.list("vods"))
+
+
+def test_a_stream_that_was_joined_with_another_one_loses_nothing(
+    studio: Studio, library: Library, flv: Path
+):
+    """Its row is gone before its first segment is up; the input's other stream has taken it in."""
+    with library.session() as s:
+        channel = channels.ensure_channel(s, "gdq")
+        of = inputs.add_input(s, channel.id, "rtmp", key="key")
+        live.signal(s, of.id, "connected", START, "first", START)
+        stream = live.live_stream(s, of.id)
+        assert stream is not None
+    gone = Stream(id=new_id("st"), channel_id=channel.id, title="gone", status="scheduled")
+    studio.record(gone, flv, input_id=of.id)
+    end_stream(library, stream.id, timedelta(seconds=12))
+    studio.finish()
+    with library.session() as s:
+        (vod,) = vods.list_stream_vods(s, stream.id)
+    assert vod.duration_ms == 12_000
+
+
+def test_while_it_runs_a_playlist_grows_that_says_what_happened(
+    studio: Studio, library: Library, flv: Path
+):
+    stream = add_live_stream(library)
+    studio.record(stream, flv, flv, starts=(0, 30))
+    with library.session() as s:
+        capture = captures.of_stream(s, stream.id)
+        assert capture is not None
+        first, second = (run.run.id for run in vods.runs_and_segments(s, capture.vod_id))
+        assert vods.get_listed(s, capture.vod_id) is None
+    key = f"vods/{stream.channel_id}/{stream.id}/{capture.vod_id}/live.m3u8"
+    segments = [f"#EXTINF:4.000,\n../{{}}/{n:06}.m4s" for n in range(3)]
+    assert studio.store.get(key).decode().splitlines() == [
+        "#EXTM3U",
+        "#EXT-X-VERSION:7",
+        "#EXT-X-TARGETDURATION:4",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:EVENT",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f'#EXT-X-MAP:URI="../{first}/init.mp4"',
+        "#EXT-X-PROGRAM-DATE-TIME:2026-11-20T18:00:00.000Z",
+        *"\n".join(segments).format(first, first, first).splitlines(),
+        "#EXT-X-DISCONTINUITY",
+        f'#EXT-X-MAP:URI="../{second}/init.mp4"',
+        "#EXT-X-PROGRAM-DATE-TIME:2026-11-20T18:00:30.000Z",
+        *"\n".join(segments).format(second, second, second).splitlines(),
+    ]
+
+
+def test_a_recording_under_the_minimum_is_a_test(
+    settings: Settings, library: Library, folder_store: Store, flv: Path
+):
+    stream = add_live_stream(library)
+    studio = Studio(settings, library, folder_store)  # a minute is the least
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=12))
+    studio.finish()
+    studio.close()
+    with library.session() as s:
+        capture = captures.of_stream(s, stream.id)
+        assert capture is not None
+        vod = vods.get(s, capture.vod_id)
+        assert vod is not None
+        assert (vods.get_listed(s, vod.id), vod.delete_reason) == (None, "test")
+        assert jobs.open_job(s, "derive_vod", vod.id) is None
+
+
+def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
+    studio: Studio, library: Library, flv: Path
+):
+    stream = add_live_stream(library)
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=12))
+    studio.finish()
+    with library.session() as s:
+        (vod,) = vods.list_stream_vods(s, stream.id)
+        assert jobs.open_job(s, "derive_vod", vod.id) is not None

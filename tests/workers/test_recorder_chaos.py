@@ -1,0 +1,139 @@
+"""A live stream while everything around it dies: the recorder, its encoder's network, the store."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import select
+
+from aethex.library import Library, Stream, Vod, captures, vods
+from aethex.library.ledger import Ledger, ledger
+from aethex.settings import Settings
+from tests.service_process import free_port
+from tests.workers.recorder.encoder import Encoder
+from tests.workers.recorder.live_streams import decoded_frames, make_flv
+from tests.workers.recorder.recorder_process import RecorderProcess, add_rtmp_input
+
+T = TypeVar("T")
+KEY = "a-stream-key"
+FRAMES_A_SECOND = 30
+
+
+class Watcher(threading.Thread):
+    """Sees which segments close, by the names in the spool."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self._folder = folder
+        self.over = threading.Event()
+        self.closed: set[tuple[str, int]] = set()
+
+    def run(self) -> None:
+        while not self.over.wait(0.01):
+            for path in self._folder.glob("*/*/*.m4s"):
+                self.closed.add((path.parent.name, int(path.name[:6])))
+
+
+@contextmanager
+def store_away(settings: Settings) -> Iterator[None]:
+    """The store's folder cannot be used for the block."""
+    folder = settings.data_dir / "store"
+    aside = folder.rename(folder.with_name("store-aside"))
+    folder.write_text("no folder")
+    yield
+    folder.unlink()
+    aside.rename(folder)
+
+
+def wait_for(ask: Callable[[], T | None], seconds: float = 40) -> T:
+    """What `ask` answers once it is something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := ask():
+            return found
+        time.sleep(0.05)  # another process tells nobody
+    raise AssertionError("it did not happen")
+
+
+def ready_vod(library: Library) -> Vod | None:
+    """The one VOD, once all of it is there."""
+    with library.session() as s:
+        vod = s.scalars(select(Vod)).one_or_none()
+        capture = captures.get(s, vod.id) if vod is not None else None
+        return vod if capture is not None and capture.finished_at is not None else None
+
+
+@pytest.fixture
+def recorder(settings: Settings, tmp_path: Path) -> Iterator[RecorderProcess]:
+    changes = {"rtmp_port": free_port(), "recording_min_seconds": 1}
+    recorder = RecorderProcess(settings.model_copy(update=changes), tmp_path / "recorder.log")
+    yield recorder
+    recorder.stop()
+
+
+def test_what_closed_is_in_the_vod_whatever_died(
+    recorder: RecorderProcess, library: Library, tmp_path: Path, pytestconfig: pytest.Config
+):
+    flv = make_flv(tmp_path / "live.flv", 20)
+    add_rtmp_input(library, KEY)
+    recorder.start()
+    watcher = Watcher(recorder.settings.recorder_dir)
+    watcher.start()
+    soak_seconds = float(pytestconfig.getoption("soak_seconds") or 0)
+    rounds = max(1, round(soak_seconds / 40))
+    with Encoder(flv, recorder.port, KEY) as encoder:
+        for _ in range(rounds):
+            break_everything(recorder, encoder)
+    vod = wait_for(lambda: ready_vod(library))
+    watcher.over.set()
+    watcher.join()
+
+    with library.session() as s:
+        assert [stream.status for stream in s.scalars(select(Stream))] == ["ended"]
+        runs = vods.runs_and_segments(s, vod.id)
+        found = ledger(s, vod.id)
+    stored = {(run.run.id, one.sequence) for run in runs for one in run.segments}
+    assert watcher.closed <= stored
+    assert len(watcher.closed) >= 5 * rounds
+    expect_gaps(found, kills=2 * rounds)
+    assert vod.duration_ms is not None
+    frames = decoded_frames(recorder.settings, str(vod.playlist_key))
+    assert abs(frames - vod.duration_ms * FRAMES_A_SECOND / 1000) <= len(runs)
+    assert not list(recorder.settings.recorder_dir.glob("*/*/*.m4s"))
+
+
+def break_everything(recorder: RecorderProcess, encoder: Encoder) -> None:
+    """Forty seconds of a broadcast; each pause is what is to be recorded meanwhile."""
+    pause = lambda seconds: time.sleep(seconds + random.random() / 2)  # noqa: E731
+    pause(8)
+    recorder.kill()
+    recorder.start()
+    pause(6)
+    with store_away(recorder.settings):
+        pause(8)
+    encoder.lose_network()
+    pause(6)
+    with store_away(recorder.settings):
+        pause(6)
+        recorder.kill()
+        recorder.start()
+    pause(6)
+
+
+def expect_gaps(found: Ledger, kills: int) -> None:
+    """Each kill and each lost network is one gap with its cause; nothing else is missing."""
+    causes = [gap.cause for gap in found.gaps]
+    assert causes.count("recorder_down") == kills
+    assert causes.count("encoder_reconnect") == kills // 2
+    assert set(causes) <= {"late_start", "recorder_down", "encoder_reconnect"}
+    assert found.captured_ms + sum(gap.duration_ms for gap in found.gaps) == found.expected_ms
+    # the open segment, the start, and the encoder's own half second
+    assert all(gap.duration_ms < 15_000 for gap in found.gaps)
+    assert found.captured_ratio > 0.6
