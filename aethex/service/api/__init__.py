@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from aethex.service.api import analytics, channels, events, vods
+from aethex.service.api import analytics, channels, events, trending, vods
 
 router = APIRouter(prefix="/api")
-for _noun in (events, channels, vods, analytics):
+for _noun in (events, channels, vods, trending, analytics):
     router.include_router(_noun.router)
