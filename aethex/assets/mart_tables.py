@@ -23,6 +23,7 @@ import dagster as dg
 
 from aethex.assets.describe import days_metadata, definition_metadata, links, state_metadata
 from aethex.lake import Lake
+from aethex.lake.as_of import could_have_rows
 from aethex.lake.due import due, full_hours
 from aethex.lake.models import Model, Models
 from aethex.lake.runner import ModelResult, ModelRunError, run_model
@@ -60,7 +61,7 @@ def build_mart_table(
         context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         results: list[ModelResult] = []
-        for span in _spans_to_compute(context, lake, model):
+        for span in _spans_to_compute(context, lake, model, models):
             try:
                 results.append(run_model(lake, model, span, models=models))
             except ModelRunError as error:
@@ -88,15 +89,18 @@ def days_of_run(context: dg.AssetExecutionContext) -> set[date] | None:
     return set()
 
 
-def _spans_to_compute(context: dg.AssetExecutionContext, lake: Lake, model: Model) -> list[date]:
-    """Days; of an hourly model hours."""
+def _spans_to_compute(
+    context: dg.AssetExecutionContext, lake: Lake, model: Model, models: Models
+) -> list[date]:
+    """Days; of an hourly model hours, in a backfill those of days that can have a list at all."""
     chosen = days_of_run(context)
     if chosen is None:
         return list(due(lake).of(model))
     if model.hourly is None:
         return sorted(chosen)
     known_until = watermark(lake.store)
-    return [hour for day in sorted(chosen) for hour in full_hours(day, known_until)]
+    days = [day for day in sorted(chosen) if could_have_rows(lake, model, day, models)]
+    return [hour for day in days for hour in full_hours(day, known_until)]
 
 
 def _report_days(context: dg.AssetExecutionContext, results: list[ModelResult]) -> None:

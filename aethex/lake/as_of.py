@@ -55,6 +55,18 @@ def open_as_of(
     return files
 
 
+def could_have_rows(lake: Lake, model: Model, day: date, models: Models) -> bool:
+    """Whether there are events within the horizon of any hour of that day."""
+    assert model.hourly is not None
+    below = {
+        name for one in (model.name, *_read_below(model, models)) for name in models[one].reads
+    }
+    first_day = day - (model.hourly.horizon_days + 1) * DAY
+    span = _span(first_day, datetime.combine(day + DAY, datetime.min.time()))
+    tables = (table for name, table in _EVENTS.items() if name in below)
+    return any(data_files(lake.table(table), span) for table in tables)
+
+
 def _known(name: str) -> str:
     """What is known of a table at the hour, all days of it."""
     return f"known_{name}"
@@ -76,9 +88,7 @@ def _open_known(
     is_events = table.name in _EVENTS
     opened = lake.table(table)
     # an event occurs five minutes after it was received at the latest, by a clock that is wrong
-    last = f"{hour_at + DAY:%Y-%m-%dT%H:00:00}"
-    span = f"occurred_at >= '{first_day}T00:00:00' and occurred_at < '{last}'"
-    files = data_files(opened, span if is_events else "true")
+    files = data_files(opened, _span(first_day, hour_at + DAY) if is_events else "true")
     stored = replace(table, name=f"stored_{table.name}")
     create_view(con, stored, field_ids(opened), files)
     at = f"TIMESTAMP '{hour_at}'"
@@ -91,6 +101,11 @@ def _open_known(
         )
     con.execute(f"CREATE OR REPLACE TEMP VIEW {_known(table.name)} AS {rows}")
     return len(files)
+
+
+def _span(first_day: date, until: datetime) -> str:
+    """Events of a span as an Iceberg filter."""
+    return f"occurred_at >= '{first_day}T00:00:00' and occurred_at < '{until.isoformat()}'"
 
 
 def _days_with_events(
