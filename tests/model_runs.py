@@ -48,7 +48,8 @@ def fill_inputs(inputs: Mapping[str, Iterable[Mapping[str, Any]]]) -> duckdb.Duc
 
 
 def run(con: duckdb.DuckDBPyConnection, model: Model, day: date) -> list[Row]:
-    """The model's rows of that day; its table has them from then on, in place of older ones.
+    """The model's rows of that day, or hour of an hourly one; its table has them from then on, in
+    place of older ones.
 
     Of a table the model sees what its selection names, as in the lake.
     """
@@ -64,7 +65,8 @@ def run(con: duckdb.DuckDBPyConnection, model: Model, day: date) -> list[Row]:
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM all_{name} WHERE {is_seen}")
     rows = compute(con, model, day)
     con.execute(f"DROP TABLE {model.name}")
-    con.execute(f"DELETE FROM all_{model.name} WHERE {model.partition_column} = $day", {"day": day})
+    replaced = model.hourly.column if model.hourly else model.partition_column
+    con.execute(f"DELETE FROM all_{model.name} WHERE {replaced} = $day", {"day": day})
     _insert(con, model.name, rows)
     for name in model.reads:
         con.execute(f"DROP VIEW {name}")
@@ -74,10 +76,10 @@ def run(con: duckdb.DuckDBPyConnection, model: Model, day: date) -> list[Row]:
 def run_all(
     con: duckdb.DuckDBPyConnection, stream_days: Iterable[date], days: Iterable[date]
 ) -> None:
-    """Every model in order, for those days."""
+    """Every model of days in order, for those days."""
     wanted = {"stream_day": list(stream_days), "day": list(days)}
     for model in load_models():
-        for day in wanted[model.partition_column]:
+        for day in wanted[model.partition_column] if model.hourly is None else ():
             run(con, model, day)
 
 

@@ -64,7 +64,8 @@ def _left_to_compute(context: dg.AssetExecutionContext, found: Due, models: Mode
     computed = days_of_run(context) if has_all_models else set[date]()
     if computed is None:
         return 0
-    return sum(len(set(one.days) - computed) for one in found.models)
+    days = sum(len(set(one.days) - computed) for one in found.models)
+    return days + len(set(found.days_of_hours) - computed)
 
 
 def _build_checks(models: Models) -> Iterator[tuple[Model, Check]]:

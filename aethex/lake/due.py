@@ -5,13 +5,18 @@ What belongs here: from changed inputs to due days, model by model. What does no
 
 A model's days follow from how it reads its inputs (its selections). Each model is looked at after
 those that it reads, so that what makes one due makes its readers due, and nothing else.
+
+An hourly model is due by the clock: for each full hour that publishing has passed since the build.
+What was received before such an hour is known for good, so no event that comes later makes it due
+again. After a day without a refresh only the last 24 hours are; a changed model is due for the
+newest hour, and the lists that it made before stay as they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from aethex.lake.build_records import Build, current_build
 from aethex.lake.changes import DAY, Changes, StreamRow, day_range, last_day
@@ -21,16 +26,23 @@ from aethex.lake.event_tables import EVENT_TABLES, FOLLOW_EVENTS
 from aethex.lake.models import Model, Models, Selection, load_models
 from aethex.lake.windows import published_windows, watermark
 
+HOUR = timedelta(hours=1)
+CAUGHT_UP_HOURS = 24
+"""Of the hours that passed since the build, at most so many are due, the newest ones."""
+
 _EVENTS = {table.name: table for table in EVENT_TABLES.values()}
 
 
 @dataclass(frozen=True)
 class DueModel:
-    """A model and the days of its partition that must be computed, in order; maybe none."""
+    """A model and the days of its partition that must be computed, in order; maybe none. An hourly
+    model has full hours instead, in naive UTC.
+    """
 
     name: str
     partition_column: str
     days: tuple[date, ...]
+    hours: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,12 @@ class Due:
     fresh_until: datetime | None
 
     def of(self, model: Model) -> tuple[date, ...]:
-        """The model's days."""
-        return next((one.days for one in self.models if one.name == model.name), ())
+        """The model's days; the hours of an hourly one."""
+        return next((one.days or one.hours for one in self.models if one.name == model.name), ())
 
     @property
     def is_empty(self) -> bool:
-        return not any(one.days for one in self.models)
+        return not any(one.days or one.hours for one in self.models)
 
     @property
     def stream_days(self) -> tuple[date, ...]:
@@ -62,6 +74,11 @@ class Due:
     def days(self) -> tuple[date, ...]:
         """Days of all models keyed by day."""
         return self._together("day")
+
+    @property
+    def days_of_hours(self) -> tuple[date, ...]:
+        """Days that the hours of hourly models lie on."""
+        return tuple(sorted({hour.date() for one in self.models for hour in one.hours}))
 
     def _together(self, column: str) -> tuple[date, ...]:
         keyed = (one.days for one in self.models if one.partition_column == column)
@@ -78,11 +95,15 @@ def due(lake: Lake, models: Models | None = None) -> Due:
     window = windows[-1].n if windows else (build.window if build else 0)
     with lake.duckdb() as con:
         rules = _Rules(known, build, Changes(lake, con, build, windows))
-        found = tuple(
-            DueModel(model.name, model.partition_column, tuple(sorted(rules.look_at(model))))
-            for model in known
-        )
+        found = tuple(rules.due_model(model, fresh_until) for model in known)
     return Due(found, window, fresh_until)
+
+
+def full_hours(day: date, known_until: datetime | None) -> list[datetime]:
+    """The full hours of a UTC day up to which all is known that was received before."""
+    midnight = datetime.combine(day, datetime.min.time())
+    hours = (midnight + n * HOUR for n in range(24))
+    return [hour for hour in hours if known_until is not None and hour <= known_until]
 
 
 class _Rules:
@@ -95,6 +116,16 @@ class _Rules:
         self._found: dict[str, set[date]] = {}
         self._all: dict[str, set[date]] = {}
         self._renewed: set[str] = set()
+
+    def due_model(self, model: Model, known_until: datetime | None) -> DueModel:
+        """What is due of the model; of those that it reads this is known by now."""
+        if model.hourly is None:
+            days = tuple(sorted(self.look_at(model)))
+            return DueModel(model.name, model.partition_column, days)
+        is_renewed = self._is_changed(model) or bool(self._renewed & model.reads.keys())
+        since = self._build.fresh_until if self._build else None
+        hours = _hours_between(since, known_until, is_renewed)
+        return DueModel(model.name, model.partition_column, (), hours)
 
     def look_at(self, model: Model) -> set[date]:
         """The model's due days; those of the models that it reads are known by now."""
@@ -132,6 +163,8 @@ class _Rules:
                 return self._changes.stream_days_live_on(self._found[name])
             case "live_streams":
                 return self._days_of_streams(name)
+            case "as_of_hour":
+                return set()  # what comes later changes no hour
 
     def _days_of_dim(self, model: Model, name: str) -> set[date]:
         if name == DIM_CHANNEL_OWNERS.name:
@@ -186,6 +219,23 @@ class _Rules:
                 return {stream.stream_day for stream in self._changes.streams}
             case "live_streams":
                 return {day for stream in self._changes.streams for day in stream.days()}
+            case "as_of_hour":
+                return set()
+
+
+def _hours_between(
+    since: datetime | None, until: datetime | None, is_renewed: bool
+) -> tuple[datetime, ...]:
+    """The full hours in (since, until], the newest CAUGHT_UP_HOURS of them; without `since`, or
+    when it is renewed, the newest full hour in any case.
+    """
+    if until is None:
+        return ()
+    newest = until.replace(minute=0, second=0, microsecond=0)
+    hours = [newest - n * HOUR for n in reversed(range(CAUGHT_UP_HOURS))]
+    is_missing = [since is not None and since < hour for hour in hours]
+    is_missing[-1] |= is_renewed or since is None
+    return tuple(hour for hour, missing in zip(hours, is_missing, strict=True) if missing)
 
 
 def _around(days: Iterable[date]) -> set[date]:

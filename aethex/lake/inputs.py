@@ -1,7 +1,7 @@
 """Which files a model's run reads: its inputs as views over no more than the day needs.
 
-What belongs here: the meaning of each selection that `model.yaml` can name. What does not: running
-the query (`runner`).
+What belongs here: the meaning of each selection of a day that `model.yaml` can name. What does not:
+inputs of an hour (`as_of`), running the query (`runner`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from aethex.lake.as_of import open_as_of
 from aethex.lake.changes import AFTER_STREAM, DAY, last_day
 from aethex.lake.core import Lake
 from aethex.lake.dim_tables import DIM_STREAMS, DIM_TABLES
@@ -27,12 +28,14 @@ _NOTHING = "nothing"
 
 
 def open_inputs(
-    lake: Lake, con: duckdb.DuckDBPyConnection, model: Model, day: date, models: Models
+    lake: Lake, con: duckdb.DuckDBPyConnection, model: Model, span: date, models: Models
 ) -> int:
-    """Make a view of each table that the model reads for that day; returns how many files they
-    have.
+    """Make a view of each table that the model reads for that day, or hour (a datetime) of an
+    hourly model; returns how many files they have.
     """
-    inputs = _Inputs(lake, con, models, day)
+    if isinstance(span, datetime):
+        return open_as_of(lake, con, model, span, models)
+    inputs = _Inputs(lake, con, models, span)
     return sum(inputs.open(name, selection, model) for name, selection in model.reads.items())
 
 
@@ -75,6 +78,8 @@ class _Inputs:
                 return self._covered_by_streams_of_the_day(is_events)
             case "live_streams":
                 return self._stream_days_live_on_the_day()
+            case "as_of_hour":
+                raise AssertionError("hourly models alone read so")
 
     def _covered_by_streams_of_the_day(self, is_events: bool) -> str:
         """From the first start to some minutes after the last end of the streams; without an end,

@@ -10,6 +10,8 @@ one (`runner`), the SQL subset (`portable`).
     grain: one row per …                   key: [columns that are unique]
     partition: {column, parameter}         the day that a run replaces, and the query's $parameter
     for it
+    hourly: {column, horizon_days}         instead of a day a run computes one full hour, named in
+    that column; days before it that its inputs hold
     published: true                        false: builds do not hold it (it knows viewers)
     reads: {table: selection}              every table of the query, and which of its files a run
     opens
@@ -26,6 +28,11 @@ Selections, for the day D of a run:
     stream_days       events, or rows of a table keyed by day, of the days that the streams of
                       stream day D cover (and ten minutes more)
     live_streams      a stream-keyed table's rows of every stream that was live on day D
+
+and for the hour H of a run of an hourly model:
+
+    as_of_hour        the table as it was known at H: events received before H, records as they were
+                      then, models computed anew from these; of the horizon's days
 
 `when: run` (the default) checks the fresh rows, under the model's own name, beside what the query
 read; `when: build` checks a whole build, with the days just rebuilt in the tables `due_stream_days`
@@ -54,15 +61,23 @@ __all__ = ["MODELS_DIR", "Check", "Model", "ModelError", "Models", "load_models"
 MODELS_DIR = PROJECT_DIR / "aethex" / "assets" / "models"
 
 Selection = Literal[
-    "whole", "same_partition", "same_day", "days_around", "stream_days", "live_streams"
+    "whole",
+    "same_partition",
+    "same_day",
+    "days_around",
+    "stream_days",
+    "live_streams",
+    "as_of_hour",
 ]
+_DERIVABLE: tuple[Selection, ...] = ("whole", "same_partition", "same_day", "days_around")
+"""How a model may read that is computed anew as of an hour."""
 When = Literal["run", "build"]
 PARTITION_COLUMNS = ("stream_day", "day")
 DUE_TABLES = {"stream_day": "due_stream_days", "day": "due_days"}
 
 _KEYS = (
-    *("description", "owner", "grain", "key", "partition", "published", "reads", "columns"),
-    "checks",
+    *("description", "owner", "grain", "key", "partition", "hourly", "published", "reads"),
+    *("columns", "checks"),
 )
 
 
@@ -78,10 +93,21 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Hourly:
+    """A model whose runs each compute one full hour. column: names the hour, a time; horizon_days:
+    days before it that its inputs hold.
+    """
+
+    column: str
+    horizon_days: int
+
+
+@dataclass(frozen=True)
 class Model:
     """One mart table: how it is computed, from what, and what its columns mean.
 
-    parameter: name of the query's `$parameter`, the day that a run computes and replaces.
+    parameter: name of the query's `$parameter`, the day that a run computes and replaces; of an
+    hourly model, the hour.
     fingerprint: changes when its query or its columns do, which makes all its days due.
     """
 
@@ -96,6 +122,7 @@ class Model:
     checks: tuple[Check, ...]
     sql: str
     fingerprint: str
+    hourly: Hourly | None = None
 
     @property
     def partition_column(self) -> str:
@@ -200,7 +227,24 @@ def _load(folder: Path) -> Model:
         checks=tuple(_check(section) for section in document.sections("checks")),
         sql=sql,
         fingerprint=_fingerprint(sql, table),
+        hourly=_hourly(document, names),
     )
+
+
+def _hourly(document: Section, columns: dict[str, Column]) -> Hourly | None:
+    if "hourly" not in document.names():
+        return None
+    section = document.section("hourly")
+    section.only(("column", "horizon_days"))
+    name = section.text("column")
+    if name not in columns or columns[name].type != "timestamp":
+        raise section.fail("column", f"{name!r} must be a column of type timestamp")
+    if name not in document.texts("key"):
+        raise section.fail("column", f"{name!r} must be in the key: rows of other hours stay")
+    days = section.text("horizon_days")
+    if not days.isdigit() or not int(days):
+        raise section.fail("horizon_days", f"a number of days, at least 1, not {days!r}")
+    return Hourly(name, int(days))
 
 
 def _fingerprint(sql: str, table: Table) -> str:
@@ -295,6 +339,7 @@ def _check_reads(model: Model, known: dict[str, Table], models: dict[str, Model]
         fits = {
             "whole": name in DIM_TABLES,
             "same_partition": name in models
+            and models[name].hourly is None
             and models[name].partition_column == model.partition_column,
             "same_day": name in events and model.partition_column == "day",
             "days_around": name in events and model.partition_column == "day",
@@ -303,11 +348,30 @@ def _check_reads(model: Model, known: dict[str, Table], models: dict[str, Model]
             "live_streams": name in models
             and models[name].partition_column == "stream_day"
             and model.partition_column == "day",
+            "as_of_hour": name not in models or _is_derivable(models[name], models),
         }
-        if not fits[selection]:
+        if not fits[selection] or (selection == "as_of_hour") != (model.hourly is not None):
             raise section.fail(
                 name, f"selection {selection!r} does not fit {name!r} read by {model.name!r}"
             )
+    _check_check_reads(model, document, known, models)
+
+
+def _is_derivable(model: Model, models: dict[str, Model]) -> bool:
+    """Whether it can be computed anew for each day of a horizon."""
+    return (
+        model.hourly is None
+        and model.partition_column == "day"
+        and all(selection in _DERIVABLE for selection in model.reads.values())
+        and all(_is_derivable(models[name], models) for name in model.reads if name in models)
+    )
+
+
+def _check_check_reads(
+    model: Model, document: Section, known: dict[str, Table], models: dict[str, Model]
+) -> None:
+    """Every check reads only what is there when it runs."""
+    events = {table.name for table in EVENT_TABLES.values()}
     tables = {*model.reads, model.name}
     every = {**known, **{name: one.table for name, one in models.items()}}
     in_builds = {name for name, table in every.items() if table.is_published and name not in events}

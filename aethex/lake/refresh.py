@@ -49,11 +49,14 @@ def refresh(
 def run_due(
     lake: Lake, found: Due, *, models: Models | None = None, progress: Progress | None = None
 ) -> list[ModelResult]:
-    """Run every model for its due days, what is read before what reads it. Raises ModelRunError."""
+    """Run every model for its due days or hours, what is read before what reads it.
+
+    Raises ModelRunError.
+    """
     results: list[ModelResult] = []
     for model in models or load_models():
-        for day in found.of(model):
-            result = run_model(lake, model, day, models=models)
+        for span in found.of(model):
+            result = run_model(lake, model, span, models=models)
             results.append(result)
             if progress is not None:
                 progress(result)

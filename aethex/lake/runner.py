@@ -1,5 +1,8 @@
 """Running a model for one day: its inputs' files in, the day's partition of its mart table out.
 
+An hourly model runs for one full hour: that hour's rows in the day's partition are replaced, those
+of its other hours stay as they are.
+
 What belongs here: running the query, checking its rows, replacing the partition. What does not:
 which files a run reads (`inputs`), which days are due and in which order models run (`refresh`,
 pipelines).
@@ -16,7 +19,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -56,8 +59,8 @@ class ModelRunError(RuntimeError):
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One run. rows: of the day; is_changed: whether a commit was needed; snapshot_id: of the table
-    after it.
+    """One run. rows: of the day, or of the hour of an hourly model; is_changed: whether a commit
+    was needed; snapshot_id: of the table after it.
 
     files_read: data files that the query could read; seconds: wall time of the run.
     """
@@ -69,66 +72,87 @@ class ModelResult:
     snapshot_id: int | None
     files_read: int
     seconds: float
+    hour_at: datetime | None = None
 
 
-def run_model(
-    lake: Lake, model: Model, partition_day: date, *, models: Models | None = None
-) -> ModelResult:
-    """Compute the model for one day and replace that day's partition of its table.
+def run_model(lake: Lake, model: Model, span: date, *, models: Models | None = None) -> ModelResult:
+    """Compute the model for one day and replace that day's partition of its table; an hourly one
+    for a full hour (a naive datetime, UTC), whose rows alone are replaced.
 
     A conflict with another writer computes the day again, from what the tables hold then. Raises
     ModelRunError, and then the table is as it was.
     """
     known = models or load_models()
+    day, hour_at = _day_and_hour(model, span)
     started = time.perf_counter()
     for attempt in range(COMMIT_ATTEMPTS):
         # the target is opened before the inputs are: whoever commits in between makes this commit
         # fail
         target = lake.table(model.table)
         with lake.duckdb(memory_limit=MEMORY_LIMIT) as con:
-            files_read = open_inputs(lake, con, model, partition_day, known)
-            rows = compute(con, model, partition_day)
-            is_changed = not _are_equal(rows, _present_rows(con, target, model, partition_day))
+            files_read = open_inputs(lake, con, model, span, known)
+            computed = compute(con, model, span)
+            present = _present_rows(con, target, model, day)
+            rows = _beside_other_hours(model, hour_at, computed, present)
+            is_changed = not _are_equal(rows, present)
         try:
             if is_changed:
-                _replace(target, model, partition_day, rows)
+                _replace(target, model, day, rows)
         except _CONFLICTS as error:
             if attempt == COMMIT_ATTEMPTS - 1:
                 raise ModelRunError(
-                    f"{model.name} {partition_day}: lost {COMMIT_ATTEMPTS} races: {error}"
+                    f"{model.name} {span}: lost {COMMIT_ATTEMPTS} races: {error}"
                 ) from error
             time.sleep(0.05 * (attempt + 1))
             continue
         snapshot = target.current_snapshot()
         return ModelResult(
             model=model.name,
-            day=partition_day,
-            rows=rows.num_rows,
+            day=day,
+            rows=computed.num_rows,
             is_changed=is_changed,
             snapshot_id=snapshot.snapshot_id if snapshot else None,
             files_read=files_read,
             seconds=time.perf_counter() - started,
+            hour_at=hour_at,
         )
     raise AssertionError("the loop returns or raises")
 
 
-def compute(con: duckdb.DuckDBPyConnection, model: Model, partition_day: date) -> pa.Table:
+def compute(con: duckdb.DuckDBPyConnection, model: Model, span: date) -> pa.Table:
     """Run the query on a connection that has its inputs as tables or views, and check the rows.
 
-    Returns the day's rows with the declared columns, sorted by the model's key. Raises
+    Returns the day's or hour's rows with the declared columns, sorted by the model's key. Raises
     ModelRunError.
     """
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE {model.name} AS {model.sql}",
-        {model.parameter: partition_day},
+        {model.parameter: span},
     )
     order = ", ".join(model.key)
     rows = con.execute(f"SELECT * FROM {model.name} ORDER BY {order}").to_arrow_table()
-    rows = _declared_rows(model, partition_day, rows)
+    rows = _declared_rows(model, span, rows)
     for check in model.checks:
         if check.when == "run":
             require_none(con, model.name, check)
     return rows
+
+
+def _day_and_hour(model: Model, span: date) -> tuple[date, datetime | None]:
+    """The day of the partition, and of an hourly model the hour. Raises ValueError for what the
+    model does not run for.
+    """
+    hour_at = span if isinstance(span, datetime) else None
+    if model.hourly is None and hour_at is None:
+        return span, None
+    if (
+        model.hourly is None
+        or hour_at is None
+        or hour_at != hour_at.replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    ):
+        wanted = "a full hour (naive UTC)" if model.hourly else "a day"
+        raise ValueError(f"{model.name} runs for {wanted}, not for {span!r}")
+    return hour_at.date(), hour_at
 
 
 def require_none(con: duckdb.DuckDBPyConnection, model_name: str, check: Check) -> None:
@@ -145,12 +169,12 @@ def require_none(con: duckdb.DuckDBPyConnection, model_name: str, check: Check) 
         )
 
 
-def _declared_rows(model: Model, day: date, rows: pa.Table) -> pa.Table:
+def _declared_rows(model: Model, span: date, rows: pa.Table) -> pa.Table:
     """The rows as the declared schema, or ModelRunError saying which column differs and how."""
-    problems = [*_column_problems(model.table, rows), *_row_problems(model, day, rows)]
+    problems = [*_column_problems(model.table, rows), *_row_problems(model, span, rows)]
     if problems:
         where = model.folder / "model.yaml"
-        raise ModelRunError(f"{model.name} {day}: {'; '.join(problems)} (declared in {where})")
+        raise ModelRunError(f"{model.name} {span}: {'; '.join(problems)} (declared in {where})")
     return rows.cast(model.table.arrow_schema()).combine_chunks()
 
 
@@ -169,8 +193,8 @@ def _column_problems(table: Table, rows: pa.Table) -> list[str]:
     return problems
 
 
-def _row_problems(model: Model, day: date, rows: pa.Table) -> list[str]:
-    """Nulls where none are allowed, rows of another day, a key that occurs twice."""
+def _row_problems(model: Model, span: date, rows: pa.Table) -> list[str]:
+    """Nulls where none are allowed, rows of another day or hour, a key that occurs twice."""
     names = set(rows.schema.names)
     if not names.issuperset((*model.key, model.partition_column)):
         return []  # reported by column already
@@ -179,9 +203,14 @@ def _row_problems(model: Model, day: date, rows: pa.Table) -> list[str]:
         for column in model.table.columns
         if column.required and column.name in names and rows.column(column.name).null_count
     ]
-    outside = pc.sum(pc.not_equal(rows.column(model.partition_column), pa.scalar(day))).as_py() or 0
-    if outside:
-        problems.append(f"{outside} rows are of another {model.partition_column}")
+    day, hour_at = _day_and_hour(model, span)
+    wanted: dict[str, date] = {model.partition_column: day}
+    if model.hourly is not None and hour_at is not None:
+        wanted[model.hourly.column] = hour_at
+    for name, value in wanted.items():
+        outside = pc.sum(pc.not_equal(rows.column(name), pa.scalar(value))).as_py() or 0
+        if outside:
+            problems.append(f"{outside} rows are of another {name}")
     distinct = rows.select(list(model.key)).group_by(list(model.key)).aggregate([]).num_rows
     if distinct != rows.num_rows:
         problems.append(
@@ -199,6 +228,18 @@ def _present_rows(
     create_view(con, model.table, field_ids(target), files)
     order = ", ".join(model.key)
     return con.execute(f"SELECT * FROM {model.name} ORDER BY {order}").to_arrow_table()
+
+
+def _beside_other_hours(
+    model: Model, hour_at: datetime | None, computed: pa.Table, present: pa.Table
+) -> pa.Table:
+    """What the partition is to hold: the computed rows, and those that it has of other hours."""
+    if model.hourly is None or hour_at is None:
+        return computed
+    hours = present.column(model.hourly.column)
+    others = present.filter(pc.not_equal(hours, pa.scalar(hour_at, hours.type)))
+    rows = pa.concat_tables([computed, others.cast(computed.schema)])
+    return rows.sort_by([(name, "ascending") for name in model.key]).combine_chunks()
 
 
 def _are_equal(rows: pa.Table, present: pa.Table) -> bool:

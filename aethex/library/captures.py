@@ -176,8 +176,9 @@ def publish(s: Session, vod_id: str, finished: Finished, segments: int, now: dat
     vod = s.get_one(Vod, vod_id)
     vod.duration_ms = finished.duration_ms
     vod.playlist_key, vod.poster_key = finished.playlist_key, finished.poster_key
-    vod.derived_bytes = (vod.derived_bytes or 0) + finished.poster_bytes
-    vod.size_bytes = finished.media_bytes + vod.derived_bytes + (vod.mp4_bytes or 0)
+    derived_bytes = (vod.derived_bytes or 0) + finished.poster_bytes
+    vod.derived_bytes = derived_bytes
+    vod.size_bytes = finished.media_bytes + derived_bytes + (vod.mp4_bytes or 0)
     vod.status = "ready"
     if finished.is_test:
         mark_deleted(s, vod_id, now, "test")

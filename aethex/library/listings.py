@@ -1,7 +1,7 @@
 """Queries across channels, for pages that everybody sees.
 
-What belongs here: the newest VODs of all channels, and what a page of many VODs needs beside them.
-What does not: lists of one channel (`vods`), and changes.
+What belongs here: VODs of all channels (the newest, or those of a list), and what a page of many
+VODs needs beside them. What does not: lists of one channel (`vods`), and changes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ def newest_vods(s: Session, limit: int) -> Sequence[Vod]:
 def newest_first() -> Select[Vod]:
     """The query behind `newest_vods`, without its limit."""
     return select(Vod).where(is_listed()).order_by(Vod.created_at.desc(), Vod.id.desc())
+
+
+def listed_vods(s: Session, vod_ids: Sequence[str]) -> Sequence[Vod]:
+    """Those of these VODs that everybody may see, in the order given."""
+    found = s.scalars(select(Vod).where(Vod.id.in_(vod_ids), is_listed()))
+    by_id = {vod.id: vod for vod in found}
+    return [by_id[vod_id] for vod_id in vod_ids if vod_id in by_id]
 
 
 def count_vods(s: Session, channel_ids: Iterable[str]) -> dict[str, int]:

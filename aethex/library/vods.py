@@ -15,7 +15,6 @@ from aethex.library.models import Channel, Stream, User, Vod, VodDeleteReason, V
 from aethex.library.pages import Page, offset_of
 from aethex.library.values import valid_prose, valid_text
 
-
 DERIVE_KIND = "derive"
 """Of jobs that make storyboard, preview, loudness and MP4; their subject is the VOD's id."""
 

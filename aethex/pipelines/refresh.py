@@ -89,10 +89,13 @@ def refresh(settings: Settings, progress: Progress | None = None) -> RefreshRepo
 
 
 def _days(result: dg.ExecuteInProcessResult) -> set[str]:
-    """Days that a model computed."""
-    made = materializations(result)
+    """Days that a model computed; those with lists of single hours are none."""
     return {
-        m.partition for m in made if m.partition and "dagster/partition_row_count" in m.metadata
+        made.partition
+        for made in materializations(result)
+        if made.partition
+        and "dagster/partition_row_count" in made.metadata
+        and "hours" not in made.metadata
     }
 
 

@@ -25,7 +25,7 @@ def request_models(lake: Lake, run_key: str | None = None) -> dg.RunRequest:
     found = due(lake)
     if found.is_empty:
         return dg.RunRequest(run_key=run_key, asset_selection=[dg.AssetKey(MARTS)])
-    newest = newest_partition([*found.stream_days, *found.days])
+    newest = newest_partition([*found.stream_days, *found.days] or found.days_of_hours)
     return dg.RunRequest(run_key=run_key, partition_key=newest, tags=ONLY_DUE_TAG)
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, get_args
 
 import duckdb
 from sqlalchemy.orm import Session
 
 from aethex.lake.players import vod_watched_seconds
+from aethex.lake.trending import vod_scores
 from aethex.library import Page, Vod, finding
 from aethex.library.finding import Wanted
 from aethex.service.marts import Marts
@@ -26,10 +28,15 @@ from aethex.store import StoreError
 Sort = Literal["newest", "best_match", "most_watched", "trending"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-_Scores = Callable[[duckdb.DuckDBPyConnection, str], Mapping[str, float]]
-_SCORES: dict[Sort, _Scores] = {"most_watched": vod_watched_seconds}
-"""From a build and a channel to a number by VOD id, the higher the further up. An order without an
-entry is not measured."""
+_Scores = Callable[[duckdb.DuckDBPyConnection, str, datetime | None], Mapping[str, float]]
+_SCORES: dict[Sort, _Scores] = {
+    "most_watched": lambda con, channel_id, _: vod_watched_seconds(con, channel_id),
+    "trending": lambda con, channel_id, fresh_until: (
+        vod_scores(con, channel_id, fresh_until) if fresh_until else {}
+    ),
+}
+"""From a build, a channel and how far the build knows to a number by VOD id, the higher the further
+up. An order without an entry is not measured."""
 
 VODS_A_PAGE = 12
 
@@ -48,7 +55,8 @@ def ranking_of(marts: Marts, channel_id: str, sort: Sort) -> Sequence[str]:
         if opened is None:
             return []
         return opened.answer(
-            ("ranking", sort, channel_id), lambda con: _ranked(source(con, channel_id))
+            ("ranking", sort, channel_id),
+            lambda con: _ranked(source(con, channel_id, opened.fresh_until)),
         )
     except (StoreError, OSError, Problem, duckdb.Error):
         _log.warning("Scores for %s could not be read", sort, exc_info=True)

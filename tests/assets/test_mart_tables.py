@@ -8,6 +8,7 @@ from aethex.assets.mart_tables import DECLARED_CHECK
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
 from aethex.lake.models import load_models
+from aethex.lake.windows import watermark
 from aethex.library import Library
 from tests.pipelines.runs import Pipeline, failed_checks, materialized, metadata, passed_checks
 from tests.pipelines.streams import add_stream
@@ -57,6 +58,23 @@ def test_wrong_rows_fail_their_check_and_stop_what_follows(
     follow = {"stream_samples", "stream_minutes", "stream_analytics", "segment_analytics"}
     assert not {"channel_daily", "marts", *follow} & {name for name, _ in materialized(result)}
     assert current_build(lake.store) is None
+
+
+def test_the_list_of_the_last_full_hour_is_a_part_of_its_day(
+    pipeline: Pipeline, library: Library, lake: Lake
+) -> None:
+    add_stream(library, lake, [10])
+    pipeline.publish()
+    result = pipeline.models()
+    known_until = watermark(lake.store)
+    assert known_until is not None
+    said = metadata(result, "trending", f"{known_until:%Y-%m-%d}")
+    assert said["hours"] == f"{known_until:%H}:00"
+    assert said["dagster/partition_row_count"] == 0
+
+    backfill = pipeline.range_of_models("2020-01-05", "2020-01-06")
+    assert backfill.success
+    assert metadata(backfill, "trending")["days"] == 0, "nothing was watched then"
 
 
 def test_a_backfill_computes_every_day_that_was_chosen(

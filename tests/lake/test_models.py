@@ -62,8 +62,9 @@ def test_models_come_in_the_order_in_which_they_read_each_other() -> None:
             assert name not in models or order.index(name) < order.index(model.name)
     assert {model.name for model in models.keyed_by("day")} == {
         *("channel_daily", "channel_follows", "content_daily"),
-        *("sessions", "bot_marks", "views"),
+        *("sessions", "bot_marks", "views", "trending"),
     }
+    assert [model.name for model in models if model.hourly] == ["trending"]
 
 
 def test_tables_that_know_viewers_are_in_no_build() -> None:
@@ -116,6 +117,31 @@ def test_a_mistake_is_named_with_file_line_and_remedy(
     assert str(caught.value).startswith(f"{blamed}:{line}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("column: hour_at", "column: score", "'score' must be a column of type timestamp"),
+        ("key: [hour_at, content_kind", "key: [content_kind", "'hour_at' must be in the key"),
+        ("horizon_days: 7", "horizon_days: 0", "a number of days, at least 1, not '0'"),
+        ("dim_vods: as_of_hour", "dim_vods: whole", "selection 'whole' does not fit 'dim_vods'"),
+        ("hourly: {column: hour_at, horizon_days: 7}\n", "", "'as_of_hour' does not fit"),
+        ("views: as_of_hour", "channel_daily: as_of_hour", "does not fit 'channel_daily'"),
+    ],
+)
+def test_a_mistake_of_an_hourly_model_is_named(
+    folder: Path, old: str, new: str, words: str
+) -> None:
+    path = folder / "trending" / "model.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    if "channel_daily" in new:
+        query = folder / "trending" / "query.sql"
+        query.write_text(query.read_text().replace("FROM views", "FROM channel_daily"))
+    with pytest.raises(ModelError, match=words):
+        load_models(folder)
 
 
 def test_a_missing_file_is_named(folder: Path) -> None:

@@ -39,7 +39,7 @@ def a_segment(run: NewRun, sequence: int) -> NewVodSegment:
 
 
 def finished(is_test: bool = False) -> Finished:
-    return Finished(8000, 3000, "vods/x/index.m3u8", None, is_test)
+    return Finished(8000, 3000, "vods/x/index.m3u8", None, 0, is_test)
 
 
 def add(library: Library, stream: Stream, run: NewRun, sequence: int, picture=PICTURE) -> str:

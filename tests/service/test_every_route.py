@@ -75,6 +75,7 @@ ROUTES: dict[str, list[Call]] = {
     "GET /api/channels": [Call("/api/channels", is_open=True)],
     "GET /api/channels/{channel_id}": [Call("/api/channels/{channel}", is_open=True)],
     "GET /api/channels/{channel_id}/vods": [Call("/api/channels/{channel}/vods", is_open=True)],
+    "GET /api/trending/vods": [Call("/api/trending/vods", is_open=True)],
     "GET /api/analytics/streams/{stream_id}": [Call("/api/analytics/streams/{stream}")],
     "GET /api/analytics/channels/{channel_id}": [Call("/api/analytics/channels/{channel}")],
     "GET /api/analytics/charts/viewers": [

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from aethex.service.api import analytics, channels, events, likes, vods, watching
+from aethex.service.api import analytics, channels, events, likes, trending, vods, watching
 
 router = APIRouter(prefix="/api")
-for _noun in (events, channels, vods, likes, watching, analytics):
+for _noun in (events, channels, vods, likes, trending, watching, analytics):
     router.include_router(_noun.router)
