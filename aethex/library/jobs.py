@@ -1,7 +1,7 @@
 """Queries about jobs: long work that is enqueued once, claimed with a lease, and ended once.
 
 What belongs here: every change of a job's state. What does not: doing the work, and the loop that
-claims it (`aethex.workers.lease`).
+claims it (`aethex.workers.worker`).
 
 A job's effect is there exactly once, whatever dies: who claims a job gets a fence, a number that is
 higher than every one before it. Each statement of its worker names that fence and changes nothing

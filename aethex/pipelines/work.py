@@ -21,7 +21,8 @@ from aethex.settings import Settings
 from aethex.store import open_store
 from aethex.workers.archive import Archiver
 from aethex.workers.derive import Deriver
-from aethex.workers.lease import Handler, Pace, work
+from aethex.workers.lease import Handler
+from aethex.workers.worker import Pace, work
 
 WORKER = "drain"
 """The kind of these workers."""

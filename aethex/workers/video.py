@@ -23,25 +23,29 @@ from sqlalchemy.orm import Session
 
 from aethex.library import (
     Library,
-    NewRun,
-    NewVod,
-    NewVodSegment,
     NotInLibrary,
-    Stream,
     Vod,
     channels,
     streams,
     vods,
 )
-from aethex.media.derivation import Derived, derive_package
+from aethex.media.derivation import derive_package
 from aethex.media.hls import package
-from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
+from aethex.media.playlist import CONTENT_TYPE
 from aethex.media.scratch import scratch_folder
 from aethex.media.sources import checked_file
-from aethex.media.vod import CONTENT_TYPES, PLAYLIST_NAME, PackagedVod
+from aethex.media.vod import CONTENT_TYPES, PackagedVod
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 from aethex.workers.identity import derived_id, one_at_a_time, source_sha256
+from aethex.workers.video_parts import (
+    MadeVod,
+    Place,
+    new_run,
+    new_segments,
+    new_vod,
+    playlist_of,
+)
 
 _UPLOADS_AT_ONCE = 4
 
@@ -79,52 +83,6 @@ class VideoReport:
     changes: tuple[str, ...] = ()
     """What was changed in the video, and why; empty when every packet was copied."""
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where an import goes: records that exist, ids and key prefixes that follow."""
-
-    channel_id: str
-    stream_id: str
-    stream_title: str
-    vod_id: str
-    run_id: str
-
-    @property
-    def folder(self) -> str:
-        return f"vods/{self.channel_id}/{self.stream_id}"
-
-    def run_key(self, name: str) -> str:
-        return f"{self.folder}/{self.run_id}/{name}"
-
-    def vod_key(self, name: str) -> str:
-        return f"{self.folder}/{self.vod_id}/{name}"
-
-    @property
-    def playlist_key(self) -> str:
-        return self.vod_key(PLAYLIST_NAME)
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What goes into the store beside the playlist: the package, and what was made from it."""
-
-    packaged: PackagedVod
-    derived: Derived
-    derived_dir: Path
-
-    def files(self, place: _Place) -> dict[str, Path]:
-        """The files by their keys."""
-        packaged = self.packaged
-        parts = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
-        of_run = {place.run_key(part.name): packaged.out_dir / part.name for part in parts}
-        of_vod = {place.vod_key(name): self.derived_dir / name for name in self.derived.names}
-        return of_run | of_vod
-
-    @property
-    def derived_bytes(self) -> int:
-        return sum((self.derived_dir / name).stat().st_size for name in self.derived.names)
 
 
 def import_video(
@@ -186,19 +144,19 @@ def archive_video(
     return _make(settings, library, place, path, "", starts_at, None, "", progress, in_transaction)
 
 
-def _place_of(s: Session, stream_id: str, identity: str) -> _Place:
+def _place_of(s: Session, stream_id: str, identity: str) -> Place:
     stream = streams.get(s, stream_id)
     if stream is None:
         raise NotInLibrary(f"There is no stream {stream_id}: check the id.")
     vod_id = derived_id("vod", stream_id, identity)
     run_id = derived_id("run", stream_id, identity)
-    return _Place(stream.channel_id, stream_id, stream.title, vod_id, run_id)
+    return Place(stream.channel_id, stream_id, stream.title, vod_id, run_id)
 
 
 def _make(
     settings: Settings,
     library: Library,
-    place: _Place,
+    place: Place,
     path: Path,
     sha256: str,
     starts_at: datetime | None,
@@ -231,7 +189,7 @@ def _make(
 
 def _derive(
     settings: Settings, packaged: PackagedVod, folder: Path, subject: str, tell: Progress
-) -> _Made:
+) -> MadeVod:
     out_dir, scratch = folder / "derived", folder / "child"
     out_dir.mkdir()
     scratch.mkdir()
@@ -243,10 +201,10 @@ def _derive(
         subject=subject,
         on_progress=lambda share: tell("looking", share),
     )
-    return _Made(packaged, derived, out_dir)
+    return MadeVod(packaged, derived, out_dir)
 
 
-def _place(library: Library, channel: str, stream: str, sha256: str) -> _Place:
+def _place(library: Library, channel: str, stream: str, sha256: str) -> Place:
     """The channel and stream (made when missing), and the ids of a VOD of these bytes."""
     with library.session() as s:
         its_channel = channels.ensure_channel(s, channel)
@@ -260,10 +218,10 @@ def _place(library: Library, channel: str, stream: str, sha256: str) -> _Place:
                 break
             attempt += 1
         run_id = derived_id("run", its_stream.id, sha256, str(attempt))
-        return _Place(its_channel.id, its_stream.id, its_stream.title, vod_id, run_id)
+        return Place(its_channel.id, its_stream.id, its_stream.title, vod_id, run_id)
 
 
-def _existing_report(library: Library, place: _Place, sha256: str) -> VideoReport | None:
+def _existing_report(library: Library, place: Place, sha256: str) -> VideoReport | None:
     with library.session() as s:
         vod = vods.get(s, place.vod_id)
         if vod is None:
@@ -276,8 +234,8 @@ def _existing_report(library: Library, place: _Place, sha256: str) -> VideoRepor
 def _store(
     settings: Settings,
     library: Library,
-    place: _Place,
-    made: _Made,
+    place: Place,
+    made: MadeVod,
     sha256: str,
     starts_at: datetime | None,
     title: str | None,
@@ -292,7 +250,7 @@ def _store(
     duration = timedelta(milliseconds=packaged.duration_ms)
     with library.session() as s:
         started_at = starts_at or _default_start(s, place.stream_id, duration)
-    playlist = _playlist(place, packaged, started_at)
+    playlist = playlist_of(place, packaged, started_at)
     files = made.files(place)
     keys = [place.playlist_key, *files]
     try:
@@ -305,9 +263,9 @@ def _store(
             )
             vod = vods.add_vod(
                 s,
-                _new_vod(place, made, size_bytes, title, description),
-                [_new_run(place, packaged, stream, started_at)],
-                _new_segments(place, packaged),
+                new_vod(place, made, size_bytes, title, description),
+                [new_run(place, packaged, stream, started_at)],
+                new_segments(place, packaged),
             )
             if in_transaction is not None:
                 in_transaction(s, vod.id)
@@ -349,82 +307,15 @@ def _upload(store: Store, files: dict[str, Path], tell: Progress) -> int:
     return done
 
 
-def _delete_strangers(store: Store, place: _Place, keys: set[str]) -> None:
+def _delete_strangers(store: Store, place: Place, keys: set[str]) -> None:
     """Remove what a killed import of the same video left in its folders under other names."""
     folders = (place.run_key(""), place.vod_key(""))
     found = {info.key for folder in folders for info in store.list(folder)}
     store.delete(sorted(found - keys))
 
 
-def _playlist(place: _Place, packaged: PackagedVod, started_at: datetime) -> bytes:
-    """The VOD's playlist; its addresses are relative, so they inherit the token of its own."""
-    above = f"../{place.run_id}"
-    segments = [
-        PlaylistSegment(f"{above}/{segment.name}", segment.duration_ms)
-        for segment in packaged.segments
-    ]
-    return media_playlist(
-        [PlaylistRun(f"{above}/{packaged.init.name}", segments, started_at)]
-    ).encode()
-
-
-def _new_vod(
-    place: _Place, made: _Made, size_bytes: int, title: str | None, description: str
-) -> NewVod:
-    packaged, derived = made.packaged, made.derived
-    return NewVod(
-        id=place.vod_id,
-        stream_id=place.stream_id,
-        title=title or place.stream_title,
-        description=description,
-        duration_ms=packaged.duration_ms,
-        size_bytes=size_bytes,
-        width=packaged.width,
-        height=packaged.height,
-        frame_rate=packaged.frame_rate,
-        video_codec=packaged.video_codec,
-        audio_codec=packaged.audio_codec,
-        playlist_key=place.playlist_key,
-        poster_key=place.run_key(packaged.poster.name),
-        mp4_key=place.run_key(packaged.mp4.name),
-        mp4_bytes=packaged.mp4.bytes,
-        storyboard_key=place.vod_key(derived.storyboard),
-        preview_key=place.vod_key(derived.preview),
-        loudness_key=place.vod_key(derived.loudness),
-        derived_bytes=made.derived_bytes,
-    )
-
-
-def _new_run(place: _Place, packaged: PackagedVod, stream: Stream, started_at: datetime) -> NewRun:
-    assert stream.started_at is not None, "a stream with bounds has a start"
-    return NewRun(
-        id=place.run_id,
-        started_at=started_at,
-        start_ms=round((started_at - stream.started_at) / timedelta(milliseconds=1)),
-        pts_origin=packaged.pts_origin,
-        init_key=place.run_key(packaged.init.name),
-        init_bytes=packaged.init.bytes,
-        init_sha256=packaged.init.sha256,
-    )
-
-
-def _new_segments(place: _Place, packaged: PackagedVod) -> list[NewVodSegment]:
-    return [
-        NewVodSegment(
-            run_id=place.run_id,
-            sequence=sequence,
-            key=place.run_key(segment.name),
-            start_ms=segment.start_ms,
-            duration_ms=segment.duration_ms,
-            bytes=segment.bytes,
-            sha256=segment.sha256,
-        )
-        for sequence, segment in enumerate(packaged.segments)
-    ]
-
-
 def _report(
-    place: _Place, vod: Vod, sha256: str, started_at: datetime, segments: int, *, is_new: bool
+    place: Place, vod: Vod, sha256: str, started_at: datetime, segments: int, *, is_new: bool
 ) -> VideoReport:
     return VideoReport(
         vod_id=vod.id,

@@ -16,7 +16,8 @@ from aethex.library.streams import ensure_stream
 from aethex.pipelines import work
 from aethex.pipelines.instance import open_instance, prepare_storage
 from aethex.settings import Settings
-from aethex.workers.lease import Lease, Pace
+from aethex.workers.lease import Lease
+from aethex.workers.worker import Pace
 from tests.pipelines.streams import STARTED_AT
 from tests.pipelines.test_sensors import enqueue
 

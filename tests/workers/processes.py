@@ -18,7 +18,8 @@ from sqlalchemy import text
 from aethex.library import Library
 from aethex.library.jobs import LeaseLost
 from aethex.settings import Settings
-from aethex.workers.lease import Lease, Pace, work
+from aethex.workers.lease import Lease
+from aethex.workers.worker import Pace, work
 
 KIND = "chaos"
 _PACE = Pace(lease_seconds=1.0, poll_seconds=0.1, idle_seconds=60.0, grace_seconds=5.0)

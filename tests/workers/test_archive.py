@@ -26,7 +26,7 @@ from aethex.settings import Settings
 from aethex.store import Store
 from aethex.workers import archive
 from aethex.workers.archive import Archiver
-from aethex.workers.lease import Pace, work
+from aethex.workers.worker import Pace, work
 from tests.workers.provider_server import (
     ASSET,
     INPUT,

@@ -15,17 +15,11 @@ import pytest
 from sqlalchemy import text
 
 from aethex.library import Library, jobs, workers
+from aethex.library.jobs import LeaseLost
 from aethex.library.models import Job
 from aethex.settings import Settings
-from aethex.workers.lease import (
-    CannotSucceed,
-    Handler,
-    Lease,
-    LeaseLost,
-    Pace,
-    Report,
-    work,
-)
+from aethex.workers.lease import CannotSucceed, Handler, Lease
+from aethex.workers.worker import Pace, Report, work
 from tests.workers.processes import (
     KIND,
     effects,
