@@ -57,7 +57,10 @@ class Wanted:
 def newest(
     s: Session, channel_id: str, wanted: Wanted, page: int = 1, per_page: int = 12
 ) -> Page[Vod]:
-    """The newest first. Raises InvalidValue for a page out of bounds, as all lists here."""
+    """The newest first, by when they were streamed.
+
+    Raises InvalidValue for a page out of bounds, as all lists here.
+    """
     matching = _matching(channel_id, wanted)
     return _page(s, matching, matching, page, per_page)
 
@@ -121,15 +124,18 @@ def _matching(channel_id: str, wanted: Wanted) -> Select[Vod]:
     query = select(Vod).where(Vod.channel_id == channel_id, _visible(wanted.is_owner))
     if text := search_text(wanted.q):
         query = query.where(Vod.search_vector.bool_op("@@")(_tsquery(text)))
-    if wanted.from_at or wanted.to_at:
-        # the date that stands on its card: when it was streamed
-        query = query.join(Stream, Stream.id == Vod.stream_id)
-        at = func.coalesce(Stream.started_at, Vod.created_at)
-        if wanted.from_at:
-            query = query.where(at >= wanted.from_at)
-        if wanted.to_at:
-            query = query.where(at < wanted.to_at)
+    # an outer join, which the database leaves out where it only counts
+    query = query.outerjoin(Stream, Stream.id == Vod.stream_id)
+    if wanted.from_at:
+        query = query.where(_streamed_at() >= wanted.from_at)
+    if wanted.to_at:
+        query = query.where(_streamed_at() < wanted.to_at)
     return query
+
+
+def _streamed_at() -> ColumnElement[datetime]:
+    """The date that stands on a VOD's card."""
+    return func.coalesce(Stream.started_at, Vod.created_at)
 
 
 def _visible(is_owner: bool) -> ColumnElement[bool]:
@@ -150,5 +156,5 @@ def _page(
 ) -> Page[Vod]:
     offset = offset_of(page, per_page)
     total = s.scalar(matching.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-    ordered = ordered.order_by(Vod.created_at.desc(), Vod.id.desc())
+    ordered = ordered.order_by(_streamed_at().desc(), Vod.id.desc())
     return Page(s.scalars(ordered.offset(offset).limit(per_page)).all(), total)

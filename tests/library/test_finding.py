@@ -83,10 +83,21 @@ FOUND = [
 def test_words_are_found_in_any_language_and_spelling(
     library: Library, channel: Channel, add: Callable[..., Vod]
 ) -> None:
-    for n, title in enumerate(TITLES):
-        add(title, created_at=START - n * DAY)
+    for title in reversed(TITLES):  # of one stream, the VOD that came last is the newest
+        add(title)
     found = {q: titles(library, channel, q) for q, _ in FOUND}
     assert found == {q: [TITLES[n] for n in numbers] for q, numbers in FOUND}
+
+
+def test_the_newest_is_what_was_streamed_last_however_it_came_here(
+    library: Library, channel: Channel, vod_parts: Callable[..., VodParts]
+) -> None:
+    for title, days in (("last", 3), ("first", 1), ("second", 2)):
+        with library.session() as s:
+            made = ensure_stream(s, channel, f"stream of {title}")
+            set_stream_bounds(s, made.id, START + days * DAY, START + (days + 1) * DAY)
+            vods.add_vod(s, *vod_parts(title, stream_id=made.id))
+    assert titles(library, channel) == ["last", "second", "first"]
 
 
 def test_descriptions_are_found_after_titles(
