@@ -9,10 +9,19 @@ Each setting is read from the environment as `AETHEX_<NAME>`, or from the projec
 from __future__ import annotations
 
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -28,6 +37,25 @@ def _listed(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+
+
+def _issuer(url: str) -> str:
+    """The address of an OIDC issuer, unchanged: tokens name it letter by letter."""
+    parts = urlsplit(url)
+    is_safe = parts.scheme == "https" or (
+        parts.scheme == "http" and is_loopback(parts.hostname or "")
+    )
+    if not is_safe or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("give the issuer's https address, without ?, # or a user")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine by its very name."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -178,6 +206,47 @@ class Settings(BaseSettings):
         "each service process hashes two at once. Changed, passwords follow as people sign in.",
     )
 
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = Field(
+        default=None,
+        description="OpenID Connect issuer that people sign in with, exactly as its discovery "
+        "document names it, such as https://id.example.org/realms/main. Empty: none.",
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="Id that the issuer knows this service by."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Secret of that client. Empty: it is a public one."
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        description="Audience (aud) that bearer tokens must be for. Empty: the client id.",
+    )
+    oidc_clock_skew_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=600,
+        description="How far the issuer's clock may be from ours, in seconds.",
+    )
+    oidc_name: str | None = Field(
+        default=None,
+        description="What the issuer is called on pages: `Sign in with <name>`. Empty: its host.",
+    )
+    oidc_scopes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=("openid", "profile"),
+        description="Scopes that a browser's sign-in asks for, separated by commas.",
+    )
+    oidc_role_claim: str | None = Field(
+        default=None,
+        description="Claim that says somebody's role, such as groups or realm_access.roles; it is "
+        "asked at each sign-in. Empty: the issuer has no say in roles.",
+    )
+    oidc_analyst_values: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="Values of that claim that make an analyst, separated by commas."
+    )
+    oidc_admin_values: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), description="Values of that claim that make an admin, separated by commas."
+    )
+
     service_workers: int = Field(
         default=1,
         ge=1,
@@ -325,6 +394,12 @@ class Settings(BaseSettings):
     demo: bool = Field(
         default=True, description="Whether `make up` makes demo content at its first start."
     )
+
+    @model_validator(mode="after")
+    def _issuer_needs_a_client(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("AETHEX_OIDC_ISSUER is set: set AETHEX_OIDC_CLIENT_ID too")
+        return self
 
     @property
     def postgres_dir(self) -> Path:

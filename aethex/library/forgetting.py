@@ -31,6 +31,7 @@ from aethex.library.models import (
     Credential,
     Follow,
     Forgetting,
+    Identity,
     Like,
     OutboxEvent,
     User,
@@ -119,11 +120,11 @@ def _digest(key: bytes, purpose: str, viewer_id: str) -> bytes:
 def empty(s: Session, viewer_id: str, new_id: str) -> dict[str, int]:
     """Take the viewer out of all rows; how many there were, by table.
 
-    A user's row goes, with both names, its password, its sessions, and how far it watched. Its
-    likes, follows and channels pass to a row without names, so that what everybody sees counted
-    stays the same. What the audit log tells of the user becomes that somebody did something. Events
-    that wait in the outbox land under the new id. A drain that is at work with them is waited for:
-    then they have landed.
+    A user's row goes, with both names, its password, identities and sessions, and how far it
+    watched. Its likes, follows and channels pass to a row without names, so that what everybody
+    sees counted stays the same. What the audit log tells of the user becomes that somebody did
+    something. Events that wait in the outbox land under the new id. A drain that is at work with
+    them is waited for: then they have landed.
     """
     # whoever adds a row for the user waits for this lock, and then finds no user
     user = s.scalar(select(User).where(User.id == viewer_id).with_for_update())
@@ -205,9 +206,10 @@ def _counts(s: Session, user_id: str) -> dict[str, int]:
 
 
 def _sign_out_for_ever(s: Session, user_id: str) -> dict[str, int]:
-    """End the user's sessions and remove the password; rows by table, where there were any."""
+    """End the user's sessions and remove all ways to sign in; rows by table, if any."""
     gone = {
         "credentials": delete(Credential).where(Credential.user_id == user_id),
+        "identities": delete(Identity).where(Identity.user_id == user_id),
         "user_sessions": delete(UserSession).where(UserSession.user_id == user_id),
     }
     rows = {

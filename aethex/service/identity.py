@@ -1,8 +1,8 @@
 """Who a request is from, and what is theirs.
 
-What belongs here: the visitor behind a session's cookie, and the questions that every route asks of
-them. What does not: signing in (`pages/accounts.py`), proof that a request was meant (`csrf.py`),
-backends (`ingest/senders.py`).
+What belongs here: the visitor behind a session's cookie or a bearer token, and the questions that
+every route asks of them. What does not: signing in (`pages/accounts.py`), proof that a request was
+meant (`csrf.py`), backends (`ingest/senders.py`).
 
 A route that only shows something asks `visitor_of`; one that acts for somebody asks
 `required_user`; one that changes what a channel has asks `required_owner`. All three ask the
@@ -23,6 +23,7 @@ from starlette.responses import Response
 
 from aethex.library import Channel, User, sessions
 from aethex.library.audit import Actor
+from aethex.service.bearer import bearer_token, user_of_bearer
 from aethex.service.problems import Problem
 from aethex.service.resources import resources_of
 from aethex.service.session_cookie import clear_session, session_secret, set_session
@@ -49,9 +50,11 @@ NOBODY = Visitor(None)
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Who the request is from, by the cookie of their session. Without one, nothing is asked.
+    """Who the request is from, by their bearer token or the cookie of their session. Without both,
+    nothing is asked.
 
-    Raises DatabaseUnreachable where there is a cookie and the library does not answer.
+    Raises DatabaseUnreachable where there is one and the library does not answer; Problem (401,
+    503) for a bearer token that is not taken, or cannot be checked.
     """
     known = getattr(request.state, "visitor", None)
     if known is None:
@@ -159,7 +162,18 @@ def current_secret(request: Request) -> str | None:
     return session_secret(request, resources_of(request).settings)
 
 
+async def bearer_ahead(request: Request) -> None:
+    """A dependency of the API's routes: a bearer token that is not taken is refused (401) also
+    where it does not matter who asks.
+    """
+    if bearer_token(request) is not None:
+        await visitor_ahead(request)
+
+
 def _find(request: Request) -> Visitor:
+    token = bearer_token(request)
+    if token is not None:
+        return Visitor(user_of_bearer(resources_of(request), token, address_of(request)))
     secret = current_secret(request)
     if secret is None:
         return NOBODY

@@ -63,7 +63,7 @@ CORS_HEADERS = {
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Timing-Allow-Origin": "*",
 }
-_PRIVATE_HEADERS = {"Cross-Origin-Resource-Policy": "same-origin", "Vary": "Cookie"}
+_PRIVATE_HEADERS = {"Cross-Origin-Resource-Policy": "same-origin", "Vary": "Cookie, Authorization"}
 _KEPT_BY_ERRORS = (*CORS_HEADERS, "Vary")
 _PREFLIGHT_HEADERS = {
     **CORS_HEADERS,

@@ -24,6 +24,7 @@ from aethex.service.ingest.viewers import ViewerIds
 from aethex.service.marts import Marts
 from aethex.service.media_tokens import MediaTokens
 from aethex.service.metrics import Metrics
+from aethex.service.oidc import Oidc
 from aethex.service.outbox import OutboxDrain
 from aethex.service.secret import service_key
 from aethex.service.static_files import StaticFiles
@@ -50,6 +51,8 @@ class Resources:
     csrf: CsrfTokens
     passwords: BoundedPasswords
     throttle: Throttle
+    oidc: Oidc | None
+    """None: no issuer is configured."""
     tokens: MediaTokens
     static: StaticFiles
 
@@ -62,6 +65,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     metrics = Metrics()
     key = service_key(settings)
     viewers = ViewerIds(key)
+    oidc = Oidc.from_settings(settings, key)
     try:
         with Library.open(settings) as library:
             yield Resources(
@@ -79,10 +83,13 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
                 csrf=CsrfTokens(key),
                 passwords=BoundedPasswords(Passwords(settings.password_memory_bytes)),
                 throttle=Throttle(library, key),
+                oidc=oidc,
                 tokens=MediaTokens.from_settings(settings),
                 static=StaticFiles(),
             )
     finally:
+        if oidc is not None:
+            oidc.close()
         marts.close()
 
 

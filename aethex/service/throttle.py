@@ -63,6 +63,13 @@ class Throttle:
         """Count an attempt to sign up. Raises Problem (429) when there were too many."""
         self._count([Bound(self._digest("sign-up", network_of(address)), SIGN_UPS_FROM_ADDRESS)])
 
+    def issuer_sign_in(self, address: str) -> list[Bound]:
+        """Count an attempt to end a sign-in with the OIDC issuer, which is asked then; what it was
+        counted under, for `succeed`. Raises Problem (429) when there were too many.
+        """
+        key = self._digest("issuer", network_of(address))
+        return self._count([Bound(key, SIGN_INS_FROM_ADDRESS)])
+
     def succeed(self, bounds: list[Bound]) -> None:
         """The attempt was good: it does not count."""
         with self._library.session() as s:

@@ -8,7 +8,7 @@ A row that holds keys of stored objects is never deleted by a cascade from above
 stream): the objects have to go first.
 """
 
-from aethex.library.models.accounts import Attempt, AuditEntry, Credential, UserSession
+from aethex.library.models.accounts import Attempt, AuditEntry, Credential, Identity, UserSession
 from aethex.library.models.base import PROVIDER_PATTERN, USERNAME_PATTERN, Base
 from aethex.library.models.capture import Capture, CaptureBreak, GapCause
 from aethex.library.models.content import (
@@ -53,6 +53,7 @@ __all__ = [
     "Follow",
     "Forgetting",
     "GapCause",
+    "Identity",
     "InputSignal",
     "Job",
     "JobState",

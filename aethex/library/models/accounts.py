@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import Identity as Numbered
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +26,20 @@ class Credential(Base):
     password_hash: Mapped[String]
     """In argon2's own form, which names its cost."""
     changed_at: Mapped[CreatedAt]
+
+
+class Identity(Base):
+    """Who a user is at an OIDC issuer: `subject` is the issuer's name for them, which never changes
+    and is never given to somebody else.
+    """
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("user_id", "issuer"),)
+
+    issuer: Mapped[str] = mapped_column(Text, primary_key=True)
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[str] = mapped_column(Text, ForeignKey("users.id", ondelete="CASCADE"))
+    created_at: Mapped[CreatedAt]
 
 
 class UserSession(Base):
@@ -62,7 +77,7 @@ class AuditEntry(Base):
     __tablename__ = "audit_log"
     __table_args__ = (Index(None, "user_id", "id"),)
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Numbered(always=True), primary_key=True)
     at: Mapped[CreatedAt]
     user_id: Mapped[String | None]
     """Who did it; None: nobody who is signed in, or the command line."""

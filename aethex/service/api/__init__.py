@@ -1,9 +1,11 @@
 """The JSON API. One file per noun; `schemas.py` and `measures.py` hold the shapes of answers."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
 from aethex.service.api import analytics, channels, events, likes, trending, vods, watching
+from aethex.service.identity import bearer_ahead
 
 router = APIRouter(prefix="/api")
-for _noun in (events, channels, vods, likes, trending, watching, analytics):
-    router.include_router(_noun.router)
+router.include_router(events.router)  # backends' tokens are its own
+for _noun in (channels, vods, likes, trending, watching, analytics):
+    router.include_router(_noun.router, dependencies=[Depends(bearer_ahead)])

@@ -43,7 +43,7 @@ def read_vod(request: Request, response: Response, vod_id: VodId) -> VodOut:
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
         vod = visible_vod(session, visitor, vod_id)
-    response.headers["Vary"] = "Cookie"
+    response.headers["Vary"] = "Cookie, Authorization"
     if not vods.is_listed_row(vod):
         response.headers["Cache-Control"] = "private, no-store"
     return _answer(request, vod)

@@ -2,7 +2,7 @@
 
 What belongs here: the pages and their forms. What does not: what an account has (`settings/`),
 sessions (`identity`), bounds (`throttle`). Another way to sign in (OIDC) is a module beside this
-one: it finds the user and ends in `identity.sign_in`, as this one does.
+one, `oidc.py`: it finds the user and ends in `enter`, as this one does.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def sign_in_page(request: Request, next_path: Next = "/") -> Response:
     """The form to sign in; who is signed in goes on."""
     if visitor_of(request).user is not None:
         return RedirectResponse(own_path(next_path), status_code=303)
-    return _sign_in_form(request, own_path(next_path))
+    return sign_in_form(request, own_path(next_path))
 
 
 @router.post("/sign-in", response_class=HTMLResponse)
@@ -61,13 +61,13 @@ async def sign_in_with_password(
     if not await resources.passwords.matches(stored, password) or found is None:
         await anyio.to_thread.run_sync(_note_failure, request, name, found and found[0])
         return await anyio.to_thread.run_sync(
-            lambda: _sign_in_form(request, own_path(next_path), username=name, error=_WRONG)
+            lambda: sign_in_form(request, own_path(next_path), username=name, error=_WRONG)
         )
     await anyio.to_thread.run_sync(resources.throttle.succeed, bounds)
     user, stored = found
     if resources.passwords.is_outdated(stored):
         await _rehash(resources, user, stored, password)
-    return await anyio.to_thread.run_sync(_enter, request, user, own_path(next_path))
+    return await anyio.to_thread.run_sync(enter, request, user, own_path(next_path))
 
 
 @router.get("/sign-up", response_class=HTMLResponse)
@@ -100,7 +100,7 @@ async def sign_up(
         except InvalidValue as error:
             errors = {"username": str(error)}
         else:
-            return await anyio.to_thread.run_sync(_enter, request, user, own_path(next_path))
+            return await anyio.to_thread.run_sync(enter, request, user, own_path(next_path))
     return await anyio.to_thread.run_sync(
         lambda: _sign_up_form(request, own_path(next_path), errors=errors, **entered)
     )
@@ -118,7 +118,8 @@ def leave(request: Request) -> Response:
     return response
 
 
-def _enter(request: Request, user: User, next_path: str) -> Response:
+def enter(request: Request, user: User, next_path: str) -> Response:
+    """Begin the user's session and send the browser on, to a path of this service."""
     response = RedirectResponse(next_path, status_code=303)
     with resources_of(request).library.session() as s:
         secret = sign_in(request, s, user)
@@ -183,10 +184,16 @@ def _refusals(username: str, display_name: str, password: str) -> dict[str, str]
     return errors
 
 
-def _sign_in_form(
-    request: Request, next_path: str, *, username: str = "", error: str | None = None
+def sign_in_form(
+    request: Request,
+    next_path: str,
+    *,
+    username: str = "",
+    error: str | None = None,
+    status: int = 422,
 ) -> HTMLResponse:
-    return _form(request, "sign_in.html", next_path, error, username=username[:100])
+    """The form to sign in. `error`: why the last attempt failed; then it has this status."""
+    return _form(request, "sign_in.html", next_path, error, status, username=username[:100])
 
 
 def _sign_up_form(
@@ -198,16 +205,18 @@ def _sign_up_form(
     errors: dict[str, str] | None = None,
 ) -> HTMLResponse:
     fields = {"username": username[:100], "display_name": display_name[:400]}
-    return _form(request, "sign_up.html", next_path, errors or {}, **fields)
+    return _form(request, "sign_up.html", next_path, errors or {}, 422, **fields)
 
 
 def _form(
-    request: Request, name: str, next_path: str, errors: object, **values: Any
+    request: Request, name: str, next_path: str, errors: object, status: int, **values: Any
 ) -> HTMLResponse:
+    oidc = resources_of(request).oidc
     answer = draw(
         request,
         name,
-        status=422 if errors else 200,
+        status=status if errors else 200,
+        issuer_name=oidc.name if oidc else None,
         here="account",
         next_path=next_path,
         errors=errors,

@@ -27,6 +27,6 @@ def own_path(text: str | None) -> str:
 def sign_in_path(request: Request) -> str:
     """The address to sign in at, from where one comes back to this page."""
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method != "GET" or here == "/" or request.url.path in _SIGNING:
+    if request.method != "GET" or here == "/" or request.url.path.startswith(_SIGNING):
         return "/sign-in"
     return f"/sign-in?{urlencode({'next': own_path(here)})}"

@@ -12,15 +12,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from aethex.service.identity import required_user
-from aethex.service.pages.settings import channels, password, profile, sessions
+from aethex.service.pages.settings import channels, oidc, password, profile, sessions
 from aethex.service.pages.settings.sections import Refused
 from aethex.service.pages.templating import draw
 from aethex.service.resources import resources_of
 
-SECTIONS = (profile.SECTION, channels.SECTION, password.SECTION, sessions.SECTION)
+SECTIONS = (profile.SECTION, channels.SECTION, password.SECTION, oidc.SECTION, sessions.SECTION)
 
 router = APIRouter(prefix="/settings", include_in_schema=False)
-for _section in (profile, channels, password, sessions):
+for _section in (profile, channels, password, oidc, sessions):
     router.include_router(_section.router)
 
 
@@ -37,14 +37,17 @@ def answer_refused(request: Request, refused: Refused) -> HTMLResponse:
 
 def _draw(request: Request, *, saved: str = "", refused: Refused | None = None) -> HTMLResponse:
     user = required_user(request)
+    titles = {section.name: section.title_in(request) for section in SECTIONS}
+    sections = [section for section in SECTIONS if titles[section.name]]
     with resources_of(request).library.session() as s:
-        values = {section.name: dict(section.values(request, s, user)) for section in SECTIONS}
+        values = {section.name: dict(section.values(request, s, user)) for section in sections}
     return draw(
         request,
         "settings.html",
         status=422 if refused else 200,
         here="settings",
-        sections=SECTIONS,
+        sections=sections,
+        titles=titles,
         values=values,
         saved=saved,
         refused=refused,

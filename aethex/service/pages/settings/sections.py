@@ -21,13 +21,19 @@ from aethex.library import InvalidValue, User
 class Section:
     """A section: `name` is its anchor and its template, `templates/settings/<name>.html`.
 
-    values: what the template gets as `v`, beside `user`, `error` (or None), `entered` and
+    heading: of sections that are not everywhere: the title here, or None where there is no such
+    section. values: what the template gets as `v`, beside `user`, `error` (or None), `entered` and
     `csrf_field`; it may ask the library with the session.
     """
 
     name: str
     title: str
     values: Callable[[Request, Session, User], Mapping[str, Any]] = lambda *_: {}
+    heading: Callable[[Request], str | None] | None = None
+
+    def title_in(self, request: Request) -> str | None:
+        """Its title on the page of this request; None: it is not on it."""
+        return self.heading(request) if self.heading else self.title
 
 
 @dataclass
