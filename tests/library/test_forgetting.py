@@ -24,6 +24,7 @@ from aethex.library import (
     accounts,
     audit,
     forgetting,
+    identities,
     likes,
     new_id,
     outbox,
@@ -96,6 +97,7 @@ def test_an_account_goes_with_its_password_its_sessions_and_what_the_log_tells(
     with library.session() as s:
         ada = accounts.sign_up(s, Actor(None, "192.0.2.7"), "ada", "Ada", "hash")
         secret = sessions.begin(s, ada.id, NOW)
+        identities.link(s, Actor(ada.id, "192.0.2.7"), ada.id, "https://id.example", "ada")
         accounts.set_display_name(s, Actor(ada.id, "192.0.2.7"), ada.id, "Ada L.")
         accounts.set_role(s, by_root, ada.id, "analyst")
         audit.record(s, by_root, "channel.set_owner", "ch_1", owner_id=[None, ada.id])
@@ -103,14 +105,17 @@ def test_an_account_goes_with_its_password_its_sessions_and_what_the_log_tells(
         audit.record(s, by_root, "channel.create", "ch_1", username="ada")  # of a channel
     new = new_id("usr")
     done = empty(library, ada.id, new)
-    assert (done["credentials"], done["user_sessions"], done["audit_log"]) == (1, 1, 5)
+    assert (done["credentials"], done["user_sessions"], done["audit_log"]) == (1, 1, 6)
+    assert done["identities"] == 1
     with library.session() as s:
         assert sessions.user_of(s, secret, NOW, timedelta(days=1)) is None
         assert accounts.with_password(s, "ada") is None
+        assert identities.user_of(s, "https://id.example", "ada") is None
         ghost = s.get_one(User, new)
         assert (ghost.role, accounts.with_password(s, ghost.username)) == ("viewer", None)
         log = [(e.user_id, e.subject_id, e.changes, e.address) for e in audit.latest(s, 9)]
         assert log[::-1] == [
+            (new, new, {}, None),
             (new, new, {}, None),
             (new, new, {}, None),
             (by_root.user_id, new, {}, "192.0.2.1"),

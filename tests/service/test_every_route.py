@@ -22,12 +22,13 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from aethex.library import Library, accounts, audit, likes, sessions, vods, watching
+from aethex.library import Library, accounts, audit, identities, likes, sessions, vods, watching
 from aethex.library.models import Base
 from aethex.service.app import create_app
 from aethex.service.csrf import is_left_out
 from aethex.settings import Settings
 from aethex.store import Store
+from tests.oidc_issuer import CLIENT_ID, StandInIssuer, stand_in_issuer
 from tests.service.conftest import Client, serving
 from tests.service.content import MP4, PLAYLIST, POSTER, MadeVod, add_vod
 from tests.service.people import Person, give_channel, person
@@ -35,6 +36,7 @@ from tests.service.people import Person, give_channel, person
 SECRET_TITLE = "Hidden rehearsal of the finale"
 KEEP = timedelta(days=1)
 WATCHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+HER_SUBJECT = "ada-at-the-issuer"
 SECRET_TEXT = "only for me: the plot"
 _NOT_HERS = ("attempts", "audit_log", "user_sessions", "library_version", "outbox")
 """Tables that others rightly write, checked by their rows of hers."""
@@ -133,6 +135,11 @@ ROUTES: dict[str, list[Call]] = {
         Call("/sign-in", form={"username": "ada", "password": "not her password"}),
         Call("/sign-in", form={"username": "{ada}", "password": "{hash}"}),
     ],
+    "GET /sign-in/oidc": [
+        Call("/sign-in/oidc", "next=/settings", is_open=True),
+        Call("/sign-in/oidc", "link={ada}"),
+    ],
+    "GET /sign-in/oidc/callback": [Call("/sign-in/oidc/callback", "code={hash}&state={ada}")],
     "GET /sign-up": [Call("/sign-up", is_open=True)],
     "POST /sign-up": [Call("/sign-up", form={"username": "ada", "password": "a new password"})],
     "POST /sign-out": [Call("/sign-out", is_open=True)],
@@ -143,6 +150,9 @@ ROUTES: dict[str, list[Call]] = {
     "POST /settings/channels": [Call("/settings/channels", form={"username": "adas"})],
     "POST /settings/password": [
         Call("/settings/password", form={"present": "{hash}", "password": "a new password"})
+    ],
+    "POST /settings/oidc/unlink": [
+        Call("/settings/oidc/unlink", form={"user_id": "{ada}"}, is_open=True)
     ],
     "POST /settings/sessions/end": [
         Call("/settings/sessions/end", form={"user_id": "{ada}"}, is_open=True)
@@ -188,11 +198,19 @@ def routes_of(app: FastAPI) -> Iterator[str]:
             yield f"{method} {route.path}"
 
 
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[StandInIssuer]:
+    with stand_in_issuer() as issuer:
+        yield issuer
+
+
 @pytest.fixture
-def settings(settings: Settings) -> Settings:
-    """With webhooks set up, so that they are refused for what they lack."""
+def settings(settings: Settings, issuer: StandInIssuer) -> Settings:
+    """With webhooks and an issuer set up, so that calls are refused for what they lack."""
     tokens = ("srs_webhook_token", "mediamtx_webhook_token")
-    return settings.model_copy(update={name: SecretStr("the servers' token") for name in tokens})
+    updated: dict[str, Any] = {name: SecretStr("the servers' token") for name in tokens}
+    updated |= {"oidc_issuer": issuer.url, "oidc_client_id": CLIENT_ID}
+    return settings.model_copy(update=updated)
 
 
 @pytest.fixture
@@ -205,7 +223,8 @@ def client(settings: Settings) -> Iterator[Client]:
 def hers(client: Client, library: Library, settings: Settings, folder_store: Store) -> Private:
     stored_hash = "no password has this hash, and nobody is told it"
     with library.session() as s:
-        accounts.sign_up(s, audit.COMMAND_LINE, "ada", "Ada", stored_hash)
+        user = accounts.sign_up(s, audit.COMMAND_LINE, "ada", "Ada", stored_hash)
+        identities.link(s, audit.COMMAND_LINE, user.id, str(settings.oidc_issuer), HER_SUBJECT)
     ada = person(library, settings, "ada")
     vod = add_vod(
         library, folder_store, username="adas", title=SECRET_TITLE, description=SECRET_TEXT
@@ -228,7 +247,7 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
         "token": token,
         "public_token": public,
     }
-    told = [SECRET_TITLE, SECRET_TEXT, stored_hash, ada.secret, ada.csrf_token, token]
+    told = [SECRET_TITLE, SECRET_TEXT, HER_SUBJECT, stored_hash, ada.secret, ada.csrf_token, token]
     texts = [*(one.encode() for one in told), PLAYLIST, MP4, POSTER, b"first segment"]
     return Private(ada, vod, places, texts)
 
@@ -316,7 +335,7 @@ def test_ada_herself_gets_all_of_it(client: Client, hers: Private) -> None:
     ]
     assert [answer.status_code for answer in media] == [200] * 6
     held = [one for one in hers.texts if one in got + b"".join(one.content for one in media)]
-    hidden_always = {hers.ada.secret.encode(), hers.places["hash"].encode()}
+    hidden_always = {text.encode() for text in (hers.ada.secret, hers.places["hash"], HER_SUBJECT)}
     assert set(held) == set(hers.texts) - hidden_always
 
 
