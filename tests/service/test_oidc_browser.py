@@ -42,11 +42,13 @@ def test_signing_in_linking_and_unlinking(
             expect(page.locator("#oidc")).to_contain_text("It is your only way to sign in")
             page.locator(".account summary").click()
             page.get_by_role("button", name="Sign out", exact=True).click()
+            page.wait_for_url(f"{url}/")
 
             page.goto(f"{url}/sign-up")
             page.get_by_label("Username").fill("eve")
             page.get_by_label("Password").fill("correct horse battery")
             page.get_by_role("button", name="Sign up").click()
+            page.wait_for_url(f"{url}/")
             issuer.person = {"sub": "2", "preferred_username": "not-eve"}
             page.goto(f"{url}/settings")
             page.get_by_role("link", name="Link your account").click()
