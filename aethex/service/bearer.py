@@ -19,14 +19,12 @@ from aethex.service.problems import Problem, unavailable
 from aethex.service.resources import Resources, resources_of
 
 _BELOW = ("/api/", "/media/")
-_NOT = ("/api/events", "/api/viewer")
-"""They act for nobody who is signed in; the first has tokens of its own."""
 
 
 def bearer_token(request: Request) -> str | None:
     """The token that the request brings, where tokens are taken."""
     path = request.url.path
-    if resources_of(request).oidc is None or path in _NOT or not path.startswith(_BELOW):
+    if resources_of(request).oidc is None or not path.startswith(_BELOW):
         return None
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

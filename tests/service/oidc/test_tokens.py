@@ -112,7 +112,7 @@ def forged(issuer: StandInIssuer) -> dict[str, tuple[str, str]]:
     other = part({"sub": "root", "iss": issuer.url, "aud": CLIENT_ID, "iat": NOW, "exp": NOW + 99})
     by_secret = f"{part({'alg': 'HS256', 'kid': rsa_key().kid})}.{claims}"
     mac = hmac.digest(rsa_key().as_pem(private=False), by_secret.encode(), "sha256")
-    key_of_mine = RSAKey.generate_key(2048, {"kid": rsa_key().kid})
+    key_of_mine = RSAKey.generate_key(2048, {"kid": "rsa-1"})
     with_key = {"alg": "RS256", "kid": "x", "jwk": key_of_mine.as_dict(private=False)}
     said = json.loads(base64.urlsafe_b64decode(claims + "=="))
     return {
