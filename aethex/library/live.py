@@ -97,6 +97,19 @@ def live_stream(s: Session, input_id: str) -> Stream | None:
     return s.scalars(query.order_by(Stream.started_at.desc(), Stream.id.desc())).first()
 
 
+def last_streams(s: Session, input_ids: Iterable[str]) -> dict[str, Stream]:
+    """Of each of these inputs the stream that is live, or was last; by the input's id. Inputs that
+    never had one are left out.
+    """
+    query = (
+        select(Stream)
+        .distinct(Stream.input_id)
+        .where(Stream.input_id.in_([*input_ids]), Stream.started_at.is_not(None))
+        .order_by(Stream.input_id, Stream.started_at.desc(), Stream.id.desc())
+    )
+    return {stream.input_id: stream for stream in s.scalars(query) if stream.input_id is not None}
+
+
 def stream_at(s: Session, input_id: str, at: datetime, slack: timedelta) -> Stream | None:
     """The stream of this input that was live at that moment; else the one nearest to it within
     `slack`, such as for a recording whose start is known a little differently.

@@ -74,6 +74,14 @@ def expired(s: Session, now: datetime, default_days: int, limit: int) -> Sequenc
     return s.scalars(query).all()
 
 
+def undo_until(vod: Vod) -> datetime | None:
+    """Until when a deleted VOD can be had back; None: it is not deleted."""
+    if vod.deleted_at is None:
+        return None
+    days = TEST_DAYS if vod.delete_reason == "test" else UNDO_DAYS
+    return vod.deleted_at + timedelta(days=days)
+
+
 def due_for_purge(s: Session, now: datetime, limit: int) -> list[Condemned]:
     """Deleted VODs that can no more be had back, and those whose purge was begun, oldest first."""
     days = case((Vod.delete_reason == "test", TEST_DAYS), else_=UNDO_DAYS)
