@@ -99,7 +99,9 @@ def ledgers(
         until = ended_at or now
         end_ms = max((end for _, end in covered), default=0)
         expected_ms = _ms(until - started_at) if until else end_ms
-        causes = [(_ms(at - started_at), cause) for at, cause in breaks[stream_id]]
+        causes: list[tuple[int, GapCause]] = [
+            (_ms(at - started_at), cause) for at, cause in breaks[stream_id]
+        ]
         found[vod_id] = measure(expected_ms, covered, causes)
     return found
 

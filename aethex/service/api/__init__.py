@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from aethex.service.api import analytics, channels, events, likes, trending, vods, watching
+from aethex.service.api import analytics, channels, events, ledger, likes, trending, vods, watching
 
 router = APIRouter(prefix="/api")
-for _noun in (events, channels, vods, likes, trending, watching, analytics):
+for _noun in (events, channels, vods, ledger, likes, trending, watching, analytics):
     router.include_router(_noun.router)
