@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import LibraryError, NotInLibrary
@@ -104,7 +104,7 @@ def last_states(s: Session, kind: str, subject_ids: Collection[str]) -> dict[str
     """
     query = (
         select(Job.subject_id, Job.state)
-        .distinct(Job.subject_id)
+        .ext(distinct_on(Job.subject_id))
         .where(Job.kind == kind, Job.subject_id.in_([*subject_ids]))
         .order_by(Job.subject_id, Job.created_at.desc(), Job.id.desc())
     )

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, null, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from aethex.library import inputs
@@ -103,7 +103,7 @@ def last_streams(s: Session, input_ids: Iterable[str]) -> dict[str, Stream]:
     """
     query = (
         select(Stream)
-        .distinct(Stream.input_id)
+        .ext(distinct_on(Stream.input_id))
         .where(Stream.input_id.in_([*input_ids]), Stream.started_at.is_not(None))
         .order_by(Stream.input_id, Stream.started_at.desc(), Stream.id.desc())
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import case, func, null, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary
@@ -34,7 +35,7 @@ def live_of(s: Session, channel_ids: Iterable[str]) -> dict[str, Stream]:
     """
     query = (
         select(Stream)
-        .distinct(Stream.channel_id)
+        .ext(distinct_on(Stream.channel_id))
         .where(Stream.channel_id.in_([*channel_ids]), Stream.status == "live")
         .order_by(Stream.channel_id, Stream.started_at.desc(), Stream.id.desc())
     )

@@ -59,6 +59,8 @@ _NAMES = {
     "owncast": "Owncast",
 }
 
+_NO_FORM = {"channel_id": "", "provider": ""}  # what was sent is of no form that adds an input
+
 
 @dataclass(frozen=True, slots=True)
 class InputView:
@@ -149,7 +151,7 @@ def new_key(request: Request, input_id: str) -> Response:
     required_user(request)
     resources = resources_of(request)
     channel = _channel_of(request, input_id)
-    with _refusing("", {"input_id": input_id}):
+    with _refusing("", _NO_FORM):
         given = channel_inputs.rotate(
             resources.library, resources.settings, actor_of(request), input_id
         )
@@ -161,7 +163,7 @@ def remove_input(request: Request, input_id: str) -> Response:
     """Remove it; its streams and VODs stay."""
     required_user(request)
     channel = _channel_of(request, input_id)
-    with _refusing("", {"input_id": input_id}):
+    with _refusing("", _NO_FORM):
         channel_inputs.remove(resources_of(request).library, actor_of(request), input_id)
     return saved(SECTION, channel.username)
 
@@ -189,7 +191,7 @@ def _refusing(provider: str, entered: Mapping[str, str]) -> Iterator[None]:
     except InvalidValue as error:
         detail = str(error)
         about = "name" if "input's name" in detail else "pull_url" if provider == "pull" else ""
-        field = about or ("external_id" if provider else "input")
+        field = about or ("external_id" if provider in _NAMES else "input")
         raise Refused(SECTION.name, field, detail, entered) from error
     except ProviderError as error:
         raise Refused(SECTION.name, "provider", str(error), entered) from error
