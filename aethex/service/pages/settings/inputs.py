@@ -311,7 +311,7 @@ def _providers(settings: Settings) -> list[ProviderView]:
                 ("mediamtx", "Path", "Such as gdq."),
                 ("srs", "App and stream", "Such as live/gdq."),
                 ("nginx_rtmp", "App and name", "Such as live/gdq."),
-                ("owncast", "Name", "Any name; it stands in the webhook's address."),
+                ("owncast", "Id", "Any word of yours; it stands in the webhook's address."),
             )
         ),
     ]
