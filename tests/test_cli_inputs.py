@@ -80,7 +80,7 @@ def is_stored(library: Library, secret: str) -> bool:
     ("arguments", "address"),
     [
         (["rtmp"], "rtmp://localhost:1935/live"),
-        (["srt"], "srt://localhost:"),
+        (["srt"], "srt://localhost:PORT?mode=caller&passphrase=KEY"),
         (["srs", "live/gdq"], "rtmp://<your SRS>/live/gdq?key=KEY"),
         (["mediamtx", "gdq"], "rtmp://<your MediaMTX>/gdq?key=KEY"),
         (["nginx_rtmp", "live/gdq"], "rtmp://<your nginx>/live/gdq?key=KEY"),
@@ -120,7 +120,7 @@ def test_another_stream_key_takes_the_place_of_the_first(
 
 
 def test_a_pulled_input_has_an_address_and_no_key(aethex: Commands, library: Library) -> None:
-    url = "https://example.com/live/index.m3u8"
+    url = "https://1.1.1.1/live/index.m3u8"
     printed = good(aethex("inputs", "add", "gdq", "pull", "--pull", url))
     assert not KEY.search(printed)
     with library.session() as s:
@@ -170,6 +170,12 @@ def test_an_input_is_made_at_mux_with_the_same_reconnect_window(
         (["gdq", "srs"], {}, "needs the id that srs knows it by"),
         (["gdq", "pull"], {}, "needs an address"),
         (["gdq", "pull", "--pull", "file:///etc/passwd"], {}, "cannot be pulled: give an address"),
+        (
+            ["gdq", "mediamtx", "gdq", "--pull", "rtmp://127.0.0.1/gdq"],
+            {},
+            "127.0.0.1 leads to 127.0.0.1, which is no public address",
+        ),
+        (["gdq", "rtmp"], {"rtmp_port": "0"}, "RTMP is not taken here: set AETHEX_RTMP_PORT"),
         (["gdq", "rtmp", "--reconnect-seconds", "-1"], {}, "give 0 to 86400"),
         (["gdq", "mux", "--create"], {"mux_token_id": ""}, "needs AETHEX_MUX_TOKEN_ID and"),
         (

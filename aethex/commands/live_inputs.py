@@ -1,7 +1,7 @@
 """`aethex inputs …`: where channels' live streams come in.
 
-What belongs here: arguments and what the terminal shows. What does not: inputs (`library.inputs`),
-making them at their provider (`aethex.providers`).
+What belongs here: arguments and what the terminal shows. What does not: what adding, rotating and
+removing are (`service.channel_inputs`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ from rich.table import Table
 
 from aethex.commands.sessions import open_library
 from aethex.commands.terminal import output
-from aethex.settings import Settings, get_settings
+from aethex.settings import get_settings
 
 if TYPE_CHECKING:
-    from aethex.library import ChannelInput, Library
-    from aethex.providers import MadeInput
+    from aethex.library import Library
+    from aethex.service.channel_inputs import Given
 
 app = typer.Typer(help="Inputs: where channels' live streams come in.", no_args_is_help=True)
-
-_KEYED = ("rtmp", "srt", "mediamtx", "srs", "nginx_rtmp")
-"""Those that get a stream key from us."""
 
 
 @app.command()
@@ -66,37 +63,31 @@ def add(
 
     Webhooks that waited for it are applied.
     """
-    from aethex.library import inputs
+    from aethex.library.audit import COMMAND_LINE
+    from aethex.service import channel_inputs
 
     settings = get_settings()
-    inputs.valid_provider(provider)
-    key = inputs.new_stream_key() if provider in _KEYED else None
+    if create and external_id is not None:
+        raise typer.BadParameter("with --create the provider gives the id: leave it out")
     with open_library(settings) as library:
-        channel_id = _channel_id(library, channel)
-        made = None
-        if create:
-            if external_id is not None:
-                raise typer.BadParameter("with --create the provider gives the id: leave it out")
-            made = _make(
-                settings, provider, name or channel, recorded_by_provider, reconnect_seconds
-            )
-            external_id = made.external_id
-        with library.session() as s:
-            added = inputs.add_input(
-                s,
-                channel_id,
-                provider,
-                external_id,
-                name=name,
-                key=key,
-                pull_url=pull,
-                is_recorded_by_provider=recorded_by_provider,
-                reconnect_seconds=reconnect_seconds,
-            )
-        applied = _apply_waiting(library, added)
-    _show_added(settings, added, key, made)
-    if applied:
-        output.print(f"{applied} webhooks that waited for it are applied.")
+        wanted = channel_inputs.Wanted(
+            channel_id=_channel_id(library, channel),
+            provider=provider,
+            external_id=external_id,
+            name=name or (channel if create else ""),
+            pull_url=pull,
+            is_made=create,
+            is_recorded_by_provider=recorded_by_provider,
+            reconnect_seconds=reconnect_seconds,
+        )
+        given = channel_inputs.add(library, settings, COMMAND_LINE, wanted)
+    output.print(f"{given.row.id} is added.", soft_wrap=True)
+    if create:
+        known_as = escape(given.row.external_id)
+        output.print(f"{given.row.provider} knows it as {known_as}.", soft_wrap=True)
+    _show_key(given)
+    if given.applied:
+        output.print(f"{given.applied} webhooks that waited for it are applied.")
 
 
 @app.command("list")
@@ -134,18 +125,12 @@ def rotate(
     input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
 ) -> None:
     """Give an input another stream key and print it, once; the old one is good no more."""
-    from aethex.library import InvalidValue, inputs
+    from aethex.library.audit import COMMAND_LINE
+    from aethex.service import channel_inputs
 
     settings = get_settings()
-    key = inputs.new_stream_key()
-    with open_library(settings) as library, library.session() as s:
-        found = inputs.get(s, input_id)
-        if found.provider not in _KEYED:
-            raise InvalidValue(
-                f"The stream key of {input_id} is {found.provider}'s: change it there."
-            )
-        inputs.set_stream_key(s, input_id, key)
-    _show_key(_address(settings, found), key)
+    with open_library(settings) as library:
+        _show_key(channel_inputs.rotate(library, settings, COMMAND_LINE, input_id))
 
 
 @app.command()
@@ -153,10 +138,11 @@ def remove(
     input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
 ) -> None:
     """Remove an input. Its streams and VODs stay; at its provider nothing is changed."""
-    from aethex.library import inputs
+    from aethex.library.audit import COMMAND_LINE
+    from aethex.service import channel_inputs
 
-    with open_library(get_settings()) as library, library.session() as s:
-        inputs.remove(s, input_id)
+    with open_library(get_settings()) as library:
+        channel_inputs.remove(library, COMMAND_LINE, input_id)
     output.print(f"{input_id} is removed.", soft_wrap=True)
 
 
@@ -170,68 +156,16 @@ def _channel_id(library: Library, username: str) -> str:
     return found.id
 
 
-def _make(
-    settings: Settings, provider: str, title: str, is_recorded: bool | None, seconds: int | None
-) -> MadeInput:
-    import httpx
-
-    from aethex.library import InvalidValue, inputs
-    from aethex.providers import INPUT_MAKERS
-    from aethex.providers.making import API_SECONDS
-
-    kind = INPUT_MAKERS.get(provider)
-    if kind is None:
-        raise typer.BadParameter(f"--create is for {' and '.join(INPUT_MAKERS)}")
-    maker = kind.from_settings(settings)
-    if maker is None:
-        raise InvalidValue(f"--create needs {' and '.join(kind.needed_settings)}: set them.")
-    window = inputs.default_reconnect_seconds(provider) if seconds is None else seconds
-    with httpx.Client(timeout=API_SECONDS, trust_env=False) as http:
-        return maker.make(
-            http, title, is_recorded=is_recorded is not False, reconnect_seconds=window
-        )
-
-
-def _apply_waiting(library: Library, added: ChannelInput) -> int:
-    from datetime import UTC, datetime
-
-    from aethex.service import inbox
-
-    def now() -> datetime:
-        return datetime.now(UTC)
-
-    return inbox.apply_for_input(library, added.provider, added.external_id, now)
-
-
-def _show_added(
-    settings: Settings, added: ChannelInput, key: str | None, made: MadeInput | None
-) -> None:
-    output.print(f"{added.id} is added.", soft_wrap=True)
-    if made is not None:
-        output.print(f"{added.provider} knows it as {escape(made.external_id)}.", soft_wrap=True)
-    key = made.stream_key if made is not None else key
-    if key is None:
+def _show_key(given: Given) -> None:
+    if given.key is None or given.address is None:
         return
-    _show_key(made.publish_url if made is not None else _address(settings, added), key)
-
-
-def _show_key(address: str, key: str) -> None:
     output.print("\nPublish to", soft_wrap=True)
-    output.print(address, soft_wrap=True, highlight=False, markup=False)
+    output.print(given.address, soft_wrap=True, highlight=False, markup=False)
     output.print("with this stream key. Keep it, it is not shown again:\n", soft_wrap=True)
-    output.print(key, soft_wrap=True, highlight=False, markup=False)
-
-
-def _address(settings: Settings, added: ChannelInput) -> str:
-    """Where an encoder publishes to; KEY stands for the stream key."""
-    from urllib.parse import urlsplit
-
-    host = urlsplit(settings.effective_public_url).hostname or "localhost"
-    path = added.external_id
-    return {
-        "rtmp": f"rtmp://{host}:1935/live",
-        "srt": f"srt://{host}:8890?mode=caller&streamid=KEY",
-        "mediamtx": f"rtmp://<your MediaMTX>/{path}?key=KEY",
-        "srs": f"rtmp://<your SRS>/{path}?key=KEY",
-        "nginx_rtmp": f"rtmp://<your nginx>/{path}?key=KEY",
-    }[added.provider]
+    output.print(given.key, soft_wrap=True, highlight=False, markup=False)
+    if ":PORT" in given.address:
+        output.print(
+            "\nSRT needs a port of its own: add it and the key to AETHEX_SRT_INPUTS, as 9001=key, "
+            "and restart the recorder.",
+            soft_wrap=True,
+        )

@@ -20,12 +20,12 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, exists, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import LibraryError, NotInLibrary
 from aethex.library.ids import new_id
-from aethex.library.models import Job, job_fences
+from aethex.library.models import Job, JobState, job_fences
 
 CHANNEL = "aethex_jobs"
 """Where NOTIFY tells of a job that may be claimed; the payload is its kind."""
@@ -96,6 +96,19 @@ def enqueue(
 def open_job(s: Session, kind: str, subject_id: str) -> Job | None:
     """The job of this kind about this subject that waits or runs."""
     return s.scalar(_fresh().where(Job.kind == kind, Job.subject_id == subject_id, _OPEN))
+
+
+def last_states(s: Session, kind: str, subject_ids: Collection[str]) -> dict[str, JobState]:
+    """The state of the newest job of this kind about each of these subjects, by the subject;
+    subjects without a job are left out.
+    """
+    query = (
+        select(Job.subject_id, Job.state)
+        .ext(distinct_on(Job.subject_id))
+        .where(Job.kind == kind, Job.subject_id.in_([*subject_ids]))
+        .order_by(Job.subject_id, Job.created_at.desc(), Job.id.desc())
+    )
+    return dict(s.execute(query).all())
 
 
 def last_job(s: Session, kind: str, subject_id: str) -> Job | None:

@@ -8,15 +8,25 @@ stored (`CaptureBreak`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import NotInLibrary
-from aethex.library.models import CaptureBreak, GapCause, Stream, Vod, VodRun, VodSegment
+from aethex.library.models import (
+    Capture,
+    CaptureBreak,
+    GapCause,
+    ProviderRecording,
+    Stream,
+    Vod,
+    VodRun,
+    VodSegment,
+)
 
 SHORTEST_GAP_MS = 50
 """About a frame: runs are placed by the clock of arrival, which is no finer."""
@@ -61,30 +71,73 @@ def ledger(s: Session, vod_id: str, now: datetime | None = None) -> Ledger:
     """The ledger of a VOD of any origin. Of a live stream it reaches to `now`, or, without one, to
     the end of what was captured. Raises NotInLibrary.
     """
-    query = select(Stream.id, Stream.started_at, Stream.ended_at)
-    stream = s.execute(query.join(Vod, Vod.stream_id == Stream.id).where(Vod.id == vod_id)).first()
-    if stream is None:
+    found = ledgers(s, [vod_id], now)
+    if vod_id not in found:
         raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
-    stream_id, started_at, ended_at = stream
-    if started_at is None:
-        return Ledger(0, 0, ())
+    return found[vod_id]
+
+
+def ledgers(
+    s: Session, vod_ids: Iterable[str], now: datetime | None = None
+) -> Mapping[str, Ledger]:
+    """The same of several VODs, in three queries; those that do not exist are left out."""
+    query = select(Vod.id, Stream.id, Stream.started_at, Stream.ended_at)
+    rows = s.execute(
+        query.join(Stream, Stream.id == Vod.stream_id).where(Vod.id.in_([*vod_ids]))
+    ).all()
+    pieces = _pieces(s, [row[0] for row in rows])
+    breaks = _breaks(s, {row[1] for row in rows})
+    found: dict[str, Ledger] = {}
+    for vod_id, stream_id, started_at, ended_at in rows:
+        if started_at is None:
+            found[vod_id] = Ledger(0, 0, ())
+            continue
+        covered = [
+            (_ms(at - started_at), _ms(at - started_at) + length_ms)
+            for at, length_ms in pieces[vod_id]
+        ]
+        until = ended_at or now
+        end_ms = max((end for _, end in covered), default=0)
+        expected_ms = _ms(until - started_at) if until else end_ms
+        causes: list[tuple[int, GapCause]] = [
+            (_ms(at - started_at), cause) for at, cause in breaks[stream_id]
+        ]
+        found[vod_id] = measure(expected_ms, covered, causes)
+    return found
+
+
+def recorded_live(s: Session, vod_ids: Iterable[str]) -> set[str]:
+    """Those of the VODs that were recorded while their stream was live, here or by its provider:
+    of what was imported nobody knows how much there was.
+    """
+    ids = [*vod_ids]
+    here = select(Capture.vod_id).where(Capture.vod_id.in_(ids))
+    there = select(ProviderRecording.vod_id).where(ProviderRecording.vod_id.in_(ids))
+    return {vod_id for vod_id in s.scalars(union(here, there)) if vod_id is not None}
+
+
+def _pieces(s: Session, vod_ids: Sequence[str]) -> Mapping[str, list[tuple[datetime, int]]]:
+    """Of each VOD, its runs: the wall clock of their begin, and how long they are."""
     runs = (
-        select(VodRun.started_at, func.max(VodSegment.start_ms + VodSegment.duration_ms))
+        select(
+            VodRun.vod_id, VodRun.started_at, func.max(VodSegment.start_ms + VodSegment.duration_ms)
+        )
         .join(VodSegment, VodSegment.run_id == VodRun.id)
-        .where(VodRun.vod_id == vod_id)
+        .where(VodRun.vod_id.in_(vod_ids))
         .group_by(VodRun.id)
     )
-    covered = [
-        (_ms(at - started_at), _ms(at - started_at) + length_ms)
-        for at, length_ms in s.execute(runs).all()
-    ]
-    until = ended_at or now
-    expected_ms = _ms(until - started_at) if until else max((end for _, end in covered), default=0)
-    breaks = select(CaptureBreak.at, CaptureBreak.cause).where(CaptureBreak.stream_id == stream_id)
-    causes: list[tuple[int, GapCause]] = [
-        (_ms(at - started_at), cause) for at, cause in s.execute(breaks)
-    ]
-    return measure(expected_ms, covered, causes)
+    found: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for vod_id, at, length_ms in s.execute(runs):
+        found[vod_id].append((at, length_ms))
+    return found
+
+
+def _breaks(s: Session, stream_ids: Iterable[str]) -> Mapping[str, list[tuple[datetime, GapCause]]]:
+    query = select(CaptureBreak.stream_id, CaptureBreak.at, CaptureBreak.cause)
+    found: dict[str, list[tuple[datetime, GapCause]]] = defaultdict(list)
+    for stream_id, at, cause in s.execute(query.where(CaptureBreak.stream_id.in_([*stream_ids]))):
+        found[stream_id].append((at, cause))
+    return found
 
 
 def measure(

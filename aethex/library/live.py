@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, null, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from aethex.library import inputs
@@ -95,6 +95,19 @@ def live_stream(s: Session, input_id: str) -> Stream | None:
     """The stream that is live on this input now, also while a reconnect is awaited."""
     query = select(Stream).where(Stream.input_id == input_id, Stream.status == "live")
     return s.scalars(query.order_by(Stream.started_at.desc(), Stream.id.desc())).first()
+
+
+def last_streams(s: Session, input_ids: Iterable[str]) -> dict[str, Stream]:
+    """Of each of these inputs the stream that is live, or was last; by the input's id. Inputs that
+    never had one are left out.
+    """
+    query = (
+        select(Stream)
+        .ext(distinct_on(Stream.input_id))
+        .where(Stream.input_id.in_([*input_ids]), Stream.started_at.is_not(None))
+        .order_by(Stream.input_id, Stream.started_at.desc(), Stream.id.desc())
+    )
+    return {stream.input_id: stream for stream in s.scalars(query) if stream.input_id is not None}
 
 
 def stream_at(s: Session, input_id: str, at: datetime, slack: timedelta) -> Stream | None:

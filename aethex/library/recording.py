@@ -77,6 +77,20 @@ def policies_of(
     return {channel_id: own.get(channel_id, default) for channel_id in ids}
 
 
+def wishes_of(s: Session, channel_id: str) -> RecordingWishes:
+    """What the channel wishes otherwise than the platform."""
+    row = s.get(RecordingSettings, channel_id, populate_existing=True)
+    if row is None:
+        return RecordingWishes()
+    return RecordingWishes(
+        is_enabled=row.is_enabled,
+        min_duration_seconds=row.min_duration_seconds,
+        delete_after_days=row.delete_after_days,
+        is_user_delete_allowed=row.is_user_delete_allowed,
+        formats=None if row.formats is None else tuple(row.formats),
+    )
+
+
 def set_wishes(s: Session, channel_id: str, wishes: RecordingWishes) -> None:
     """Set what the channel wishes. Raises InvalidValue."""
     values: dict[str, Any] = {

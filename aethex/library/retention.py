@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Interval, case, delete, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Interval,
+    and_,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from aethex.library.models import RecordingSettings, Stream, Vod, VodRun
@@ -21,6 +32,9 @@ UNDO_DAYS = 30
 
 TEST_DAYS = 1
 """How long a test recording stays, so that a wrong minimum can still be noticed."""
+
+# greatest() passes over nulls
+_AGE_FROM = func.greatest(Stream.ended_at, Vod.created_at, Vod.restored_at)
 
 
 @dataclass(frozen=True)
@@ -55,23 +69,45 @@ def expired(s: Session, now: datetime, default_days: int, limit: int) -> Sequenc
     A stream that is live keeps its VODs, however long it goes on.
     """
     days = func.coalesce(RecordingSettings.delete_after_days, default_days)
-    # greatest() passes over nulls
-    age_from = func.greatest(Stream.ended_at, Vod.created_at, Vod.restored_at)
     query = (
         select(Vod)
         .join(Stream, Stream.id == Vod.stream_id)
         .outerjoin(RecordingSettings, RecordingSettings.channel_id == Vod.channel_id)
-        .where(
-            Vod.status == "ready",
-            Vod.deleted_at.is_(None),
-            Stream.status != "live",
-            days > 0,
-            age_from + func.make_interval(0, 0, 0, days, type_=Interval) <= now,
-        )
-        .order_by(age_from, Vod.id)
+        .where(_is_expired(days, now))
+        .order_by(_AGE_FROM, Vod.id)
         .limit(limit)
     )
     return s.scalars(query).all()
+
+
+def count_expired(s: Session, channel_id: str, now: datetime, days: int) -> int:
+    """How many VODs of a channel go with the next clean-up when they stay that many days."""
+    query = (
+        select(func.count())
+        .select_from(Vod)
+        .join(Stream, Stream.id == Vod.stream_id)
+        .where(Vod.channel_id == channel_id, _is_expired(literal(days, Integer), now))
+    )
+    return s.scalar(query) or 0
+
+
+def _is_expired(days: ColumnElement[int], now: datetime) -> ColumnElement[bool]:
+    """Whether a VOD that its channel keeps for so many days is older, and is still shown."""
+    return and_(
+        Vod.status == "ready",
+        Vod.deleted_at.is_(None),
+        Stream.status != "live",
+        days > 0,
+        _AGE_FROM + func.make_interval(0, 0, 0, days, type_=Interval) <= now,
+    )
+
+
+def undo_until(vod: Vod) -> datetime | None:
+    """Until when a deleted VOD can be had back; None: it is not deleted."""
+    if vod.deleted_at is None:
+        return None
+    days = TEST_DAYS if vod.delete_reason == "test" else UNDO_DAYS
+    return vod.deleted_at + timedelta(days=days)
 
 
 def due_for_purge(s: Session, now: datetime, limit: int) -> list[Condemned]:

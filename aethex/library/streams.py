@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import case, func, null, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary
@@ -26,6 +27,25 @@ def by_ids(s: Session, stream_ids: Iterable[str]) -> dict[str, Stream]:
     """The streams of these ids that exist, by id."""
     found = s.scalars(select(Stream).where(Stream.id.in_([*stream_ids])))
     return {stream.id: stream for stream in found}
+
+
+def live_of(s: Session, channel_ids: Iterable[str]) -> dict[str, Stream]:
+    """The stream that is live now of each of these channels, the latest where there are several;
+    by the channel's id. Channels that are not live are left out.
+    """
+    query = (
+        select(Stream)
+        .ext(distinct_on(Stream.channel_id))
+        .where(Stream.channel_id.in_([*channel_ids]), Stream.status == "live")
+        .order_by(Stream.channel_id, Stream.started_at.desc(), Stream.id.desc())
+    )
+    return {stream.channel_id: stream for stream in s.scalars(query)}
+
+
+def live_now(s: Session, limit: int) -> Sequence[Stream]:
+    """Streams that are live, of all channels, the latest start first."""
+    query = select(Stream).where(Stream.status == "live")
+    return s.scalars(query.order_by(Stream.started_at.desc(), Stream.id.desc()).limit(limit)).all()
 
 
 def list_channel_streams(

@@ -159,6 +159,17 @@ def list_stream_vods(s: Session, stream_id: str) -> Sequence[Vod]:
     return s.scalars(query.order_by(Vod.created_at.desc(), Vod.id.desc())).all()
 
 
+def in_the_making(s: Session, channel_id: str, limit: int) -> Sequence[Vod]:
+    """A channel's VODs that are not ready yet, or never will be, the newest first."""
+    query = (
+        select(Vod)
+        .where(Vod.channel_id == channel_id, Vod.status != "ready", Vod.deleted_at.is_(None))
+        .order_by(Vod.id.desc())
+        .limit(limit)
+    )
+    return s.scalars(query).all()
+
+
 def exists_for_stream(s: Session, stream_id: str) -> bool:
     """Whether a stream has or had a VOD, in any state: also one that is private or deleted."""
     return s.scalar(select(Vod.id).where(Vod.stream_id == stream_id).limit(1)) is not None

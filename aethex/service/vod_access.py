@@ -15,13 +15,19 @@ from aethex.service.identity import Visitor, owns, required_owner
 from aethex.service.problems import not_found
 
 
-def visible_vod(session: Session, visitor: Visitor, vod_id: str) -> Vod:
-    """The VOD, if the visitor may see it. Raises the Problem 404, the same as for one that is not
-    there: what is private or deleted is not known to others.
+def visible_vod(
+    session: Session, visitor: Visitor, vod_id: str, *, in_the_making: bool = False
+) -> Vod:
+    """The VOD, if the visitor may see it; `in_the_making`: its owner also while it is not ready.
+
+    Raises the Problem 404, the same as for one that is not there: what is private, deleted or not
+    ready is not known to others.
     """
     vod = vods.get(session, vod_id) if is_id("vod", vod_id) else None
-    if vod is not None and (vods.is_listed_row(vod) or _is_own(session, visitor, vod)):
-        return vod
+    if vod is not None:
+        is_shown_to_owner = in_the_making or vod.status == "ready"
+        if vods.is_listed_row(vod) or (is_shown_to_owner and _is_own(session, visitor, vod)):
+            return vod
     raise not_found("VOD", vod_id)
 
 
@@ -40,7 +46,7 @@ def own_vod(request: Request, session: Session, vod_id: str) -> Vod:
 
 
 def _is_own(session: Session, visitor: Visitor, vod: Vod) -> bool:
-    if visitor.user is None or vod.status != "ready" or vod.purge_started_at is not None:
+    if visitor.user is None or vod.purge_started_at is not None:
         return False
     return owns(visitor, _channel_of(session, vod))
 

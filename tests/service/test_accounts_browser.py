@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from aethex.settings import PROJECT_DIR, Settings
 from tests.postgres_server import PostgresForTests
+from tests.service.judging import judged
 from tests.service.site import listening, serving_site
 
 pytestmark = pytest.mark.browser
@@ -54,27 +55,6 @@ def sign_up(page: Page, site: str, username: str) -> None:
 def from_menu(page: Page, name: str) -> None:
     page.locator(".account summary").click()
     page.locator(".account-menu").get_by_text(name, exact=True).click()
-
-
-def judged(page: Page, axe: str, width: int) -> list[object]:
-    """What axe finds serious, what is too small to touch, and whether the page is too wide."""
-    page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    wrong: list[object] = [
-        (one["id"], one["nodes"][0]["target"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    small = (
-        "[...document.querySelectorAll('main input:not([type=hidden]):not([hidden]), main button, "
-        "main a, .account-menu a, .account-menu button, header a, header summary')]"
-        ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 43.5)"
-        ".map(e => e.outerHTML)"
-    )
-    wrong += page.evaluate(small)
-    if page.evaluate("document.documentElement.scrollWidth") > width:
-        wrong.append("wider than the screen")
-    return wrong
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,17 @@ from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from aethex.library import Library, accounts, audit, identities, likes, sessions, vods, watching
+from aethex.library import (
+    Library,
+    accounts,
+    audit,
+    identities,
+    inputs,
+    likes,
+    sessions,
+    vods,
+    watching,
+)
 from aethex.library.models import Base
 from aethex.service.app import create_app
 from aethex.service.csrf import is_left_out
@@ -92,6 +102,7 @@ ROUTES: dict[str, list[Call]] = {
     "PUT /api/vods/{vod_id}": [Call("/api/vods/{vod}", json={"title": "Mine", "is_public": True})],
     "DELETE /api/vods/{vod_id}": [Call("/api/vods/{vod}")],
     "POST /api/vods/{vod_id}/restore": [Call("/api/vods/{vod}/restore")],
+    "GET /api/vods/{vod_id}/ledger": [Call("/api/vods/{vod}/ledger")],
     "POST /vods/{vod_id}/edit": [Call("/vods/{vod}/edit", form={"title": "Mine"})],
     "POST /vods/{vod_id}/delete": [Call("/vods/{vod}/delete", form={})],
     "POST /vods/{vod_id}/restore": [Call("/vods/{vod}/restore", form={})],
@@ -143,11 +154,25 @@ ROUTES: dict[str, list[Call]] = {
     "GET /sign-up": [Call("/sign-up", is_open=True)],
     "POST /sign-up": [Call("/sign-up", form={"username": "ada", "password": "a new password"})],
     "POST /sign-out": [Call("/sign-out", is_open=True)],
-    "GET /settings": [Call("/settings", is_open=True)],
+    "GET /settings": [Call("/settings", "channel=adas", is_open=True)],
     "POST /settings/profile": [
         Call("/settings/profile", form={"display_name": "Eve", "user_id": "{ada}"}, is_open=True)
     ],
     "POST /settings/channels": [Call("/settings/channels", form={"username": "adas"})],
+    "POST /settings/inputs": [
+        Call(
+            "/settings/inputs",
+            "channel=adas",
+            form={"channel_id": "{channel}", "provider": "srs", "external_id": "live/eve"},
+        )
+    ],
+    "POST /settings/inputs/{input_id}/new-key": [Call("/settings/inputs/{input}/new-key", form={})],
+    "POST /settings/inputs/{input_id}/remove": [Call("/settings/inputs/{input}/remove", form={})],
+    "POST /settings/recording": [
+        Call(
+            "/settings/recording", "channel=adas", form={"channel_id": "{channel}", "keep": "never"}
+        )
+    ],
     "POST /settings/password": [
         Call("/settings/password", form={"present": "{hash}", "password": "a new password"})
     ],
@@ -232,6 +257,8 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
     give_channel(library, "adas", ada)
     public = urlsplit(client.get(f"/api/vods/{vod.id}").json()["hls_url"]).path.split("/")[2]
     with library.session() as s:
+        pulled = "rtmp://1.1.1.1/live/her-own-place"
+        added = inputs.add_input(s, vod.channel_id, "mediamtx", "adas", pull_url=pulled)
         row = vods.set_public(s, vod.id, False)
         likes.like(s, ada.id, row)
         watching.save(s, ada.id, row, 3_000, WATCHED_AT, WATCHED_AT)
@@ -244,10 +271,14 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
         "run": vod.run_id,
         "stream": vod.stream_id,
         "channel": vod.channel_id,
+        "input": added.id,
         "token": token,
         "public_token": public,
     }
-    told = [SECRET_TITLE, SECRET_TEXT, HER_SUBJECT, stored_hash, ada.secret, ada.csrf_token, token]
+    told = [
+        *(SECRET_TITLE, SECRET_TEXT, HER_SUBJECT, pulled),
+        *(stored_hash, ada.secret, ada.csrf_token, token),
+    ]
     texts = [*(one.encode() for one in told), PLAYLIST, MP4, POSTER, b"first segment"]
     return Private(ada, vod, places, texts)
 

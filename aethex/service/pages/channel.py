@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from aethex.library import Page, Vod, channels, users, vods
+from aethex.library import Page, Vod, channels, streams, users, vods
 from aethex.library.finding import MAX_QUERY_LENGTH, search_text
 from aethex.service.identity import owns, visitor_of
 from aethex.service.pages.finder import Asked, day_or_none, finder_view, found_text
@@ -28,6 +28,7 @@ from aethex.service.vod_lists import SORTS, VODS_A_PAGE, Sort, list_vods, offere
 router = APIRouter(include_in_schema=False)
 
 _VIEW_COOKIE = "view"
+_MAKING = 12
 _YEAR_SECONDS = 365 * 24 * 3600
 
 # What a form sends by hand or by an old link is put right rather than refused.
@@ -71,7 +72,11 @@ def channel_vods(
         )
         is_owner = owns(visitor, channel)
         listed = _Listed(session, resources, channel.id, asked, is_owner=is_owner)
-        cards = load_views(session, listed.page.items, resources, visitor)
+        making = vods.in_the_making(session, channel.id, _MAKING) if is_owner else []
+        shown = [*making, *listed.page.items]
+        own = {vod.id for vod in shown} if is_owner else set[str]()
+        cards = load_views(session, shown, resources, visitor, own=own)
+        on_air = streams.live_of(session, [channel.id]).get(channel.id)
         public_total = vods.count_listed(session, channel.id)
         user = visitor.user
         is_following = user is not None and users.is_following(session, user.id, channel.id)
@@ -79,7 +84,7 @@ def channel_vods(
     answer = draw(
         request,
         "channel_vods.html",
-        channel=channel_view(channel, public_total),
+        channel=channel_view(channel, public_total, on_air),
         channel_total=listed.page.total or public_total,
         find=finder_view(
             asked, listed.offered, listed.shown, datetime.now(UTC).date(), listed.notice
@@ -88,7 +93,8 @@ def channel_vods(
         is_list=is_list,
         is_owner=is_owner,
         is_following=is_following,
-        vods=cards,
+        making=cards[: len(making)] if page == 1 else [],
+        vods=cards[len(making) :],
         total=listed.page.total,
         page=page,
         page_count=math.ceil(listed.page.total / VODS_A_PAGE),

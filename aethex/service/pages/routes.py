@@ -9,8 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from aethex.library import channels, listings, recording, users, vods, watching
-from aethex.library.retention import UNDO_DAYS
+from aethex.library import channels, listings, recording, streams, users, vods, watching
 from aethex.service.headers import PLAYER_POLICY
 from aethex.service.identity import owns, visitor_of
 from aethex.service.pages.audience import audience_of
@@ -26,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 _NEWEST = 13  # one large and three rows of four
 _CHANNELS_ON_HOME = 24
 _RELATED = 8
+_LIVE = 12
 _BEGUN = 4
 _FOLLOWED = 8
 
@@ -39,6 +39,8 @@ def home(request: Request) -> Response:
         found, channels_total = channels.list(session, page=1, per_page=_CHANNELS_ON_HOME)
         newest = listings.newest_vods(session, _NEWEST)
         counts = listings.count_vods(session, [channel.id for channel in found])
+        on_air = streams.live_now(session, _LIVE)
+        live_channels = channels.by_ids(session, {stream.channel_id for stream in on_air})
         if visitor.user is not None:
             user_id = visitor.user.id
             begun = [one.vod for one in watching.continue_watching(session, user_id, _BEGUN)]
@@ -61,6 +63,11 @@ def home(request: Request) -> Response:
             for channel in sorted(found, key=lambda channel: channel.id not in counts)
         ],
         channels_total=channels_total,
+        on_air=[
+            channel_view(live_channels[stream.channel_id], live=stream)
+            for stream in on_air
+            if stream.channel_id in live_channels
+        ],
     )
 
 
@@ -76,13 +83,15 @@ def watch_page(
     """The same; `edit`: what its owner wrote and could not be kept, with the `error`."""
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
-        vod = visible_vod(session, visitor, vod_id)
+        vod = visible_vod(session, visitor, vod_id, in_the_making=True)
         channel = channels.get(session, vod.channel_id)
         if channel is None:
             raise not_found("VOD", vod_id)
         others, total = vods.list_channel_vods(session, vod.channel_id, 1, _RELATED + 1)
         more = [other for other in others if other.id != vod.id][:_RELATED]
-        cards = load_views(session, [vod, *more], resources, visitor)
+        is_owner = owns(visitor, channel)
+        own = {vod.id} if is_owner else set[str]()
+        cards = load_views(session, [vod, *more], resources, visitor, own=own)
         runs = listings.run_spans(session, vod.id)
         is_following = visitor.user is not None and users.is_following(
             session, visitor.user.id, channel.id
@@ -101,9 +110,8 @@ def watch_page(
         audience=audience_of(resources.marts, vod, runs),
         resume_seconds=shown.seen.resume_seconds if shown.seen else None,
         is_following=is_following,
-        is_owner=owns(visitor, channel),
+        is_owner=is_owner,
         can_delete=policy.is_user_delete_allowed,
-        undo_days=UNDO_DAYS,
         as_of_text=as_of_text(resources),
         edit=written,
     )

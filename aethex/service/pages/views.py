@@ -7,12 +7,14 @@ HTML.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC
 
 from aethex.lake.players import ContentTotals
 from aethex.library import Channel, Stream, Vod, watching
 from aethex.service.addresses import NO_PATHS, media_paths
 from aethex.service.api.schemas import utc_text
 from aethex.service.media_tokens import MediaTokens
+from aethex.service.pages.owner_notes import OwnerNotes
 from aethex.service.pages.wording import (
     count_text,
     date_text,
@@ -22,6 +24,16 @@ from aethex.service.pages.wording import (
     size_text,
     tint_of,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """A stream that is live."""
+
+    title: str
+    since_text: str
+    since_iso: str
+    since_exact: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +48,7 @@ class ChannelView:
     letter: str
     tint: int
     vods_text: str
+    live: LiveView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +91,29 @@ class VodView:
     summary_text: str
     is_public: bool
     is_deleted: bool
+    is_playable: bool
     seen: SeenView | None
     is_liked: bool
+    notes: OwnerNotes | None
+    """What only its owner is told; None: for everybody else."""
 
 
-def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
-    """A channel with how many public VODs it has. Its colour follows from its name."""
+def live_view(stream: Stream) -> LiveView | None:
+    """The stream, if it is live."""
+    if stream.status != "live" or stream.started_at is None:
+        return None
+    return LiveView(
+        title=stream.title,
+        since_text=f"since {stream.started_at.astimezone(UTC):%H:%M} UTC",
+        since_iso=utc_text(stream.started_at),
+        since_exact=exact_date_text(stream.started_at),
+    )
+
+
+def channel_view(channel: Channel, vods: int = 0, live: Stream | None = None) -> ChannelView:
+    """A channel with how many public VODs it has, and its stream that is live. Its colour follows
+    from its name.
+    """
     title = channel.title or channel.username
     letters = [character for character in title if character.isalnum()]
     return ChannelView(
@@ -95,6 +125,7 @@ def channel_view(channel: Channel, vods: int = 0) -> ChannelView:
         letter=(letters or [channel.username])[0],
         tint=tint_of(channel.username),
         vods_text=count_text(vods, "VOD", "VODs"),
+        live=live_view(live) if live else None,
     )
 
 
@@ -108,6 +139,7 @@ def vod_view(
     *,
     position_ms: int | None = None,
     is_liked: bool = False,
+    notes: OwnerNotes | None = None,
 ) -> VodView:
     """A VOD, as the user `reader_id` sees it (None: everybody).
 
@@ -148,8 +180,10 @@ def vod_view(
         summary_text=vod.description or f"{channel.title} · {facts}",
         is_public=vod.is_public,
         is_deleted=vod.deleted_at is not None,
+        is_playable=bool(paths.hls or paths.mp4),
         seen=None if position_ms is None else seen_view(position_ms, vod.duration_ms),
         is_liked=is_liked,
+        notes=notes,
     )
 
 

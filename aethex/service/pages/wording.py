@@ -49,6 +49,20 @@ def exact_date_text(moment: datetime) -> str:
     return f"{date_text(moment)}, {moment.astimezone(UTC):%H:%M} UTC"
 
 
+def exact_time_text(moment: datetime) -> str:
+    """`16:45:04 UTC`."""
+    return f"{moment.astimezone(UTC):%H:%M:%S} UTC"
+
+
+def gap_text(milliseconds: int) -> str:
+    """How long something short is: `0.4 s`, `12 s`, `2:05`."""
+    if milliseconds < 10_000:
+        return f"{max(1, round(milliseconds / 100)) / 10:.1f} s"
+    if milliseconds < 59_500:
+        return f"{round(milliseconds / 1000)} s"
+    return duration_text(milliseconds) or ""
+
+
 def count_text(count: int, one: str, many: str) -> str:
     """`1 VOD`, `1,214 VODs`, `No VODs`."""
     if count == 0:

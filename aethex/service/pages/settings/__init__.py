@@ -3,7 +3,7 @@
 What belongs here: which sections there are and in which order, and drawing all of them. What does
 not: what a section shows and does. A section is three things: a module beside this one with a
 `router` and a `SECTION` (`sections.py` tells its parts), a template part in `templates/settings/`,
-and a line in `SECTIONS`.
+and a place in `_MODULES`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,25 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from aethex.service.identity import required_user
-from aethex.service.pages.settings import channels, oidc, password, profile, sessions
+from aethex.service.pages.settings import (
+    channels,
+    inputs,
+    oidc,
+    password,
+    profile,
+    recording,
+    sessions,
+)
 from aethex.service.pages.settings.sections import Refused
 from aethex.service.pages.templating import draw
 from aethex.service.resources import resources_of
 
-SECTIONS = (profile.SECTION, channels.SECTION, password.SECTION, oidc.SECTION, sessions.SECTION)
+_MODULES = (profile, channels, inputs, recording, password, oidc, sessions)
+SECTIONS = tuple(module.SECTION for module in _MODULES)
 
 router = APIRouter(prefix="/settings", include_in_schema=False)
-for _section in (profile, channels, password, oidc, sessions):
-    router.include_router(_section.router)
+for _module in _MODULES:
+    router.include_router(_module.router)
 
 
 @router.get("", response_class=HTMLResponse)

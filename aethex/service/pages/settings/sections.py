@@ -5,16 +5,19 @@ What belongs here: what all sections share. What does not: any section.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
 from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse
 
-from aethex.library import InvalidValue, User
+from aethex.library import Channel, InvalidValue, User, channels
+from aethex.service.identity import owns, required_owner, visitor_of
+from aethex.service.problems import Problem, not_found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,35 @@ def refusing(section: Section, form_field: str, **entered: str) -> Iterator[None
         raise Refused(section.name, form_field, str(error), entered) from error
 
 
-def saved(section: Section) -> RedirectResponse:
-    """Back to the page, which says that the section was saved."""
-    return RedirectResponse(f"/settings?saved={section.name}#{section.name}", status_code=303)
+def saved(section: Section, channel: str | None = None) -> RedirectResponse:
+    """Back to the page, which says that the section was saved; `channel`: of the channel of this
+    username.
+    """
+    of = f"&channel={quote(channel)}" if channel else ""
+    path = f"/settings?saved={section.name}{of}#{section.name}"
+    return RedirectResponse(path, status_code=303)
+
+
+def own_channels(request: Request, s: Session, user: User) -> Sequence[Channel]:
+    """The channels that sections about channels show: the user's own, and before them the one that
+    the address names (`channel`, a username) if it is theirs too, as all are an admin's.
+    """
+    own = channels.owned_by(s, user.id)
+    name = request.query_params.get("channel", "")
+    named = channels.by_username(s, name) if name.isprintable() else None
+    if named is None or not owns(visitor_of(request), named):
+        return own
+    return [named, *(one for one in own if one.id != named.id)]
+
+
+def own_channel(
+    request: Request, s: Session, channel_id: str, *, hidden: Problem | None = None
+) -> Channel:
+    """The channel of this id, which is the signed-in user's. Raises Problem: 401, 403, 404; for
+    what others may not know of, `hidden` in place of them.
+    """
+    channel = channels.get(s, channel_id) if channel_id.isprintable() else None
+    if channel is None:
+        raise hidden or not_found("channel", channel_id)
+    required_owner(request, channel, hidden=hidden)
+    return channel
