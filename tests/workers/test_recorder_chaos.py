@@ -1,4 +1,6 @@
-"""A live stream while everything around it dies: the recorder, its encoder's network, the store."""
+"""A live stream while everything around it dies: the recorder, its encoder's network, the store,
+and the worker that makes something of another VOD.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +19,26 @@ from sqlalchemy import select
 from aethex.library import Library, Stream, Vod, captures, vods
 from aethex.library.ledger import Ledger, ledger
 from aethex.settings import Settings
+from aethex.store import open_store
+from tests.browser import launched_browser
+from tests.service.site import listening, serving_site
 from tests.service_process import free_port
+from tests.workers.drain_process import drain_process
 from tests.workers.recorder.encoder import Encoder
-from tests.workers.recorder.live_streams import decoded_frames, make_flv
+from tests.workers.recorder.live_streams import (
+    Studio,
+    add_live_stream,
+    decoded_frames,
+    end_stream,
+    make_flv,
+)
 from tests.workers.recorder.recorder_process import RecorderProcess, add_rtmp_input
 
 T = TypeVar("T")
 KEY = "a-stream-key"
 FRAMES_A_SECOND = 30
+ROUND_SECONDS = 40
+VIDEO = "document.querySelector('media-controller video')"
 
 
 class Watcher(threading.Thread):
@@ -62,10 +77,10 @@ def wait_for(ask: Callable[[], T | None], seconds: float = 40) -> T:
     raise AssertionError("it did not happen")
 
 
-def ready_vod(library: Library) -> Vod | None:
-    """The one VOD, once all of it is there."""
+def ready_vod(library: Library, other_id: str) -> Vod | None:
+    """The one VOD beside the other, once all of it is there."""
     with library.session() as s:
-        vod = s.scalars(select(Vod)).one_or_none()
+        vod = s.scalars(select(Vod).where(Vod.id != other_id)).one_or_none()
         capture = captures.get(s, vod.id) if vod is not None else None
         return vod if capture is not None and capture.finished_at is not None else None
 
@@ -78,25 +93,30 @@ def recorder(settings: Settings, tmp_path: Path) -> Iterator[RecorderProcess]:
     recorder.stop()
 
 
+@pytest.mark.browser
 def test_what_closed_is_in_the_vod_whatever_died(
     recorder: RecorderProcess, library: Library, tmp_path: Path, pytestconfig: pytest.Config
 ):
     flv = make_flv(tmp_path / "live.flv", 20)
+    settings = recorder.settings
+    earlier_id = recorded_earlier(settings, library, make_flv(tmp_path / "earlier.flv", 30))
     add_rtmp_input(library, KEY)
     recorder.start()
-    watcher = Watcher(recorder.settings.recorder_dir)
+    watcher = Watcher(settings.recorder_dir)
     watcher.start()
     soak_seconds = float(pytestconfig.getoption("soak_seconds") or 0)
-    rounds = max(1, round(soak_seconds / 40))
-    with Encoder(flv, recorder.port, KEY) as encoder:
-        for _ in range(rounds):
-            break_everything(recorder, encoder)
-    vod = wait_for(lambda: ready_vod(library))
+    rounds = max(1, round(soak_seconds / ROUND_SECONDS))
+    with drain_process(settings, library) as worker:
+        with Encoder(flv, recorder.port, KEY) as encoder:
+            for _ in range(rounds):
+                break_everything(recorder, encoder, lambda: worker.kill_in_the_middle(earlier_id))
+        vod = wait_for(lambda: ready_vod(library, earlier_id))
+        worker.end_all()
     watcher.over.set()
     watcher.join()
 
     with library.session() as s:
-        assert [stream.status for stream in s.scalars(select(Stream))] == ["ended"]
+        assert {stream.status for stream in s.scalars(select(Stream))} == {"ended"}
         runs = vods.runs_and_segments(s, vod.id)
         found = ledger(s, vod.id)
     stored = {(run.run.id, one.sequence) for run in runs for one in run.segments}
@@ -104,16 +124,37 @@ def test_what_closed_is_in_the_vod_whatever_died(
     assert len(watcher.closed) >= 5 * rounds
     expect_gaps(found, kills=2 * rounds)
     assert vod.duration_ms is not None
-    frames = decoded_frames(recorder.settings, str(vod.playlist_key))
+    frames = decoded_frames(settings, str(vod.playlist_key))
     assert abs(frames - vod.duration_ms * FRAMES_A_SECOND / 1000) <= len(runs)
-    assert not list(recorder.settings.recorder_dir.glob("*/*/*.m4s"))
+    assert not list(settings.recorder_dir.glob("*/*/*.m4s"))
+    assert worker.kills == 2 * rounds
+    for vod_id in (earlier_id, vod.id):
+        expect_everything_made(settings, library, vod_id)
+    expect_it_plays_to_the_end(settings, vod)
 
 
-def break_everything(recorder: RecorderProcess, encoder: Encoder) -> None:
-    """Forty seconds of a broadcast; each pause is what is to be recorded meanwhile."""
+def recorded_earlier(settings: Settings, library: Library, flv: Path) -> str:
+    """Another stream's VOD, for the worker; its id."""
+    studio = Studio(settings, library, open_store(settings))
+    stream = add_live_stream(library, "Earlier")
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=31))
+    studio.finish()
+    studio.close()
+    with library.session() as s:
+        return s.scalars(select(Vod.id)).one()
+
+
+def break_everything(
+    recorder: RecorderProcess, encoder: Encoder, kill_the_worker: Callable[[], None]
+) -> None:
+    """Forty seconds of a broadcast, and what the worker takes to begin; each pause is what is to be
+    recorded meanwhile.
+    """
     pause = lambda seconds: time.sleep(seconds + random.random() / 2)  # noqa: E731
     pause(8)
     recorder.kill()
+    kill_the_worker()
     recorder.start()
     pause(6)
     with store_away(recorder.settings):
@@ -124,7 +165,37 @@ def break_everything(recorder: RecorderProcess, encoder: Encoder) -> None:
         pause(6)
         recorder.kill()
         recorder.start()
+    kill_the_worker()
     pause(6)
+
+
+def expect_everything_made(settings: Settings, library: Library, vod_id: str) -> None:
+    """What the worker makes is there, whole, and counted once."""
+    store = open_store(settings)
+    with library.session() as s:
+        vod = s.get_one(Vod, vod_id)
+    keys = [vod.storyboard_key, vod.preview_key, vod.loudness_key, vod.poster_key, vod.mp4_key]
+    assert all(key is not None and store.exists(key) for key in keys)
+    there = store.list(f"vods/{vod.channel_id}/{vod.stream_id}")
+    assert vod.size_bytes == sum(info.size_bytes for info in there)
+
+
+def expect_it_plays_to_the_end(settings: Settings, vod: Vod) -> None:
+    """In a browser, across all gaps."""
+    with (
+        listening() as (held, url),
+        serving_site(settings.model_copy(update={"public_url": url}), held),
+        launched_browser() as browser,
+        browser.new_context() as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{url}/vods/{vod.id}")
+        wait_for(lambda: page.evaluate(f"{VIDEO}.readyState >= 2"))
+        page.evaluate(f"{VIDEO}.muted = true, {VIDEO}.playbackRate = 8, {VIDEO}.play()")
+        wait_for(lambda: page.evaluate(f"{VIDEO}.ended"), 60 + (vod.duration_ms or 0) / 4000)
+        assert page.evaluate(f"{VIDEO}.currentTime * 1000") == pytest.approx(
+            vod.duration_ms, abs=200
+        )
 
 
 def expect_gaps(found: Ledger, kills: int) -> None:
