@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-from playwright.sync_api import Browser
 
 from aethex.library import Library, Vod
 from aethex.service.static_files import NODE_MODULES, VENDOR_FILES
 from aethex.settings import Settings
-from tests.browser import launched_browser
+from tests.browser import Browser, launched_browser
 from tests.conftest import own_settings
 from tests.postgres_server import shared_postgres
 from tests.service.site import import_source
@@ -141,10 +140,15 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Says nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing: browsers hang up when they have enough."""
+
+
 @contextmanager
 def plain_server(folder: Path) -> Iterator[str]:
     """Python's own file server; its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+    with _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"

@@ -34,6 +34,7 @@ from aethex.settings import Settings
 from aethex.store import Store, open_store
 from aethex.workers.archive import Archiver
 from aethex.workers.lease import Pace, work
+from benchmarks.recorder import complaints
 from tests.conftest import own_settings
 from tests.postgres_server import shared_postgres
 from tests.service_process import free_port
@@ -111,6 +112,7 @@ def record(settings: Settings, library: Library, folder: Path, count: int) -> No
     with library.session() as s:
         vod_ids = s.scalars(select(Vod.id)).all()
         gaps = [gap for vod_id in vod_ids for gap in ledger(s, vod_id).gaps]
+    print(*complaints(recorder.log), sep="\n")
     causes = Counter(gap.cause for gap in gaps)
     print(f"VODs missing: {count - len(clean) - len(lost)}; gaps by cause: {dict(causes)}")
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from sqlalchemy import select
 
 from aethex.library import Library, Stream, Vod, captures, vods
 from aethex.library.ledger import Ledger, ledger
+from aethex.library.vods import RunWithSegments
 from aethex.settings import Settings
 from aethex.store import open_store
 from tests.browser import launched_browser
@@ -37,6 +39,7 @@ from tests.workers.recorder.recorder_process import RecorderProcess, add_rtmp_in
 T = TypeVar("T")
 KEY = "a-stream-key"
 FRAMES_A_SECOND = 30
+FILE_SECONDS = 20
 ROUND_SECONDS = 40
 VIDEO = "document.querySelector('media-controller video')"
 
@@ -97,7 +100,7 @@ def recorder(settings: Settings, tmp_path: Path) -> Iterator[RecorderProcess]:
 def test_what_closed_is_in_the_vod_whatever_died(
     recorder: RecorderProcess, library: Library, tmp_path: Path, pytestconfig: pytest.Config
 ):
-    flv = make_flv(tmp_path / "live.flv", 20)
+    flv = make_flv(tmp_path / "live.flv", FILE_SECONDS)
     settings = recorder.settings
     earlier_id = recorded_earlier(settings, library, make_flv(tmp_path / "earlier.flv", 30))
     add_rtmp_input(library, KEY)
@@ -108,8 +111,10 @@ def test_what_closed_is_in_the_vod_whatever_died(
     rounds = max(1, round(soak_seconds / ROUND_SECONDS))
     with drain_process(settings, library) as worker:
         with Encoder(flv, recorder.port, KEY) as encoder:
-            for _ in range(rounds):
+            down_seconds = max(
                 break_everything(recorder, encoder, lambda: worker.kill_in_the_middle(earlier_id))
+                for _ in range(rounds)
+            )
         vod = wait_for(lambda: ready_vod(library, earlier_id))
         worker.end_all()
     watcher.over.set()
@@ -122,15 +127,17 @@ def test_what_closed_is_in_the_vod_whatever_died(
     stored = {(run.run.id, one.sequence) for run in runs for one in run.segments}
     assert watcher.closed <= stored
     assert len(watcher.closed) >= 5 * rounds
-    expect_gaps(found, kills=2 * rounds)
+    expect_gaps(found, 2 * rounds, down_seconds)
     assert vod.duration_ms is not None
     frames = decoded_frames(settings, str(vod.playlist_key))
-    assert abs(frames - vod.duration_ms * FRAMES_A_SECOND / 1000) <= len(runs)
+    # where the encoder's file begins again its sound is a frame longer than its picture
+    begins_again = vod.duration_ms // (FILE_SECONDS * 1000) + 1
+    assert abs(frames - vod.duration_ms * FRAMES_A_SECOND / 1000) <= len(runs) + begins_again
     assert not list(settings.recorder_dir.glob("*/*/*.m4s"))
     assert worker.kills == 2 * rounds
     for vod_id in (earlier_id, vod.id):
         expect_everything_made(settings, library, vod_id)
-    expect_it_plays_to_the_end(settings, vod)
+    expect_it_plays_to_the_end(settings, vod, runs)
 
 
 def recorded_earlier(settings: Settings, library: Library, flv: Path) -> str:
@@ -147,15 +154,14 @@ def recorded_earlier(settings: Settings, library: Library, flv: Path) -> str:
 
 def break_everything(
     recorder: RecorderProcess, encoder: Encoder, kill_the_worker: Callable[[], None]
-) -> None:
-    """Forty seconds of a broadcast, and what the worker takes to begin; each pause is what is to be
-    recorded meanwhile.
+) -> float:
+    """Forty seconds of a broadcast, and what the processes take to begin; each pause is what is to
+    be recorded meanwhile. For how many seconds the recorder was away at the longest.
     """
     pause = lambda seconds: time.sleep(seconds + random.random() / 2)  # noqa: E731
     pause(8)
-    recorder.kill()
+    down_seconds = [kill_and_start(recorder)]
     kill_the_worker()
-    recorder.start()
     pause(6)
     with store_away(recorder.settings):
         pause(8)
@@ -163,10 +169,18 @@ def break_everything(
     pause(6)
     with store_away(recorder.settings):
         pause(6)
-        recorder.kill()
-        recorder.start()
+        down_seconds.append(kill_and_start(recorder))
     kill_the_worker()
     pause(6)
+    return max(down_seconds)
+
+
+def kill_and_start(recorder: RecorderProcess) -> float:
+    """For how many seconds nobody listened."""
+    killed_at = time.monotonic()
+    recorder.kill()
+    recorder.start()
+    return time.monotonic() - killed_at
 
 
 def expect_everything_made(settings: Settings, library: Library, vod_id: str) -> None:
@@ -180,8 +194,12 @@ def expect_everything_made(settings: Settings, library: Library, vod_id: str) ->
     assert vod.size_bytes == sum(info.size_bytes for info in there)
 
 
-def expect_it_plays_to_the_end(settings: Settings, vod: Vod) -> None:
-    """In a browser, across all gaps."""
+def expect_it_plays_to_the_end(
+    settings: Settings, vod: Vod, runs: Sequence[RunWithSegments]
+) -> None:
+    """In a browser, as fast as the page offers: across each gap, and to the end."""
+    lengths_ms = [sum(one.duration_ms for one in run.segments) for run in runs]
+    *gaps_ms, end_ms = accumulate(lengths_ms)
     with (
         listening() as (held, url),
         serving_site(settings.model_copy(update={"public_url": url}), held),
@@ -191,20 +209,21 @@ def expect_it_plays_to_the_end(settings: Settings, vod: Vod) -> None:
         page = context.new_page()
         page.goto(f"{url}/vods/{vod.id}")
         wait_for(lambda: page.evaluate(f"{VIDEO}.readyState >= 2"))
-        page.evaluate(f"{VIDEO}.muted = true, {VIDEO}.playbackRate = 8, {VIDEO}.play()")
-        wait_for(lambda: page.evaluate(f"{VIDEO}.ended"), 60 + (vod.duration_ms or 0) / 4000)
-        assert page.evaluate(f"{VIDEO}.currentTime * 1000") == pytest.approx(
-            vod.duration_ms, abs=200
-        )
+        page.evaluate(f"{VIDEO}.muted = true, {VIDEO}.playbackRate = 2, {VIDEO}.play()")
+        for gap_ms in gaps_ms:
+            page.evaluate(f"{VIDEO}.currentTime = {gap_ms / 1000 - 1}")
+            wait_for(lambda: page.evaluate(f"{VIDEO}.currentTime > {gap_ms / 1000 + 0.5}"))  # noqa: B023
+        page.evaluate(f"{VIDEO}.currentTime = {end_ms / 1000 - 2}")
+        wait_for(lambda: page.evaluate(f"{VIDEO}.ended"))
+        assert page.evaluate(f"{VIDEO}.currentTime * 1000") == pytest.approx(end_ms, abs=200)
 
 
-def expect_gaps(found: Ledger, kills: int) -> None:
+def expect_gaps(found: Ledger, kills: int, down_seconds: float) -> None:
     """Each kill and each lost network is one gap with its cause; nothing else is missing."""
     causes = [gap.cause for gap in found.gaps]
     assert causes.count("recorder_down") == kills
     assert causes.count("encoder_reconnect") == kills // 2
     assert set(causes) <= {"late_start", "recorder_down", "encoder_reconnect"}
     assert found.captured_ms + sum(gap.duration_ms for gap in found.gaps) == found.expected_ms
-    # the open segment, the start, and the encoder's own half second
-    assert all(gap.duration_ms < 15_000 for gap in found.gaps)
-    assert found.captured_ratio > 0.6
+    # the open segment, until the encoder tries again, and until a keyframe comes
+    assert all(gap.duration_ms < (down_seconds + 12) * 1000 for gap in found.gaps)
