@@ -8,6 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from aethex.library import Library, jobs, vods
 from aethex.library.models import Job
@@ -43,15 +44,11 @@ class DrainProcess:
         self._start()
 
     def end_all(self) -> None:
-        """Wait until nothing is left to do. Nobody waits for the next attempt of what failed."""
+        """Wait until nothing is left to do."""
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < give_up_at:
             with self._library.session() as s:
-                s.execute(
-                    update(Job)
-                    .where(Job.state == "queued")
-                    .values(run_after=func.clock_timestamp())
-                )
+                _do_not_wait(s)
                 states = set(s.scalars(select(Job.state)))
             if states == {"done"}:
                 return
@@ -66,6 +63,7 @@ class DrainProcess:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < give_up_at:
             with self._library.session() as s:
+                _do_not_wait(s)
                 if s.scalar(select(func.count()).where(Job.state == state)):
                     return
             time.sleep(0.02)
@@ -80,6 +78,11 @@ def drain_process(settings: Settings, library: Library) -> Generator[DrainProces
         yield process
     finally:
         process.kill()
+
+
+def _do_not_wait(s: Session) -> None:
+    """What failed because the store was away is tried again at once."""
+    s.execute(update(Job).where(Job.state == "queued").values(run_after=func.clock_timestamp()))
 
 
 def _run(settings: Settings) -> None:

@@ -9,6 +9,7 @@ import { freshened, renewAddresses } from "./renewal.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
+const END_SECONDS = 1;
 const BROKEN_SEGMENTS = 4; // without a picture between them; hls.js would try for ever
 
 const player = document.getElementById("player");
@@ -91,6 +92,15 @@ function startFile(address, position) {
   video.preload = "metadata";
   video.src = address;
   if (position) video.addEventListener("loadedmetadata", () => { video.currentTime = position; }, { once: true });
+}
+
+// hls.js (1.7.4) does not see that all is loaded when there is a hole of some ms in what is, as a killed recorder
+// leaves one in the sound. Chromium then waits for the last moments for ever.
+function endWhenAllIsLoaded() {
+  const { buffered, currentTime, duration } = video;
+  const loadedUntil = buffered.length ? buffered.end(buffered.length - 1) : 0;
+  if (!hls || duration - currentTime > END_SECONDS || duration - loadedUntil > END_SECONDS) return;
+  hls.trigger(window.Hls.Events.BUFFER_EOS, {});
 }
 
 // The MP4 holds the same video: it plays where segments cannot be decoded.
@@ -194,6 +204,7 @@ video.addEventListener("error", async () => {
   if (await renewAddresses(player, vodId, video.currentSrc)) start(position, isPlaying);
   else showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
+video.addEventListener("waiting", endWhenAllIsLoaded);
 video.addEventListener("playing", () => {
   brokenSegments = 0;
   hideFault();
