@@ -76,8 +76,9 @@ bench: install-dev ## Run the benchmarks and print their figures. NAME=import_vi
 		$(BIN)/python -m benchmarks.$$name $(ARGS); done
 
 .PHONY: soak
-soak: install-dev ## Five minutes of events while everything is killed in turn, and the kills that `make test` leaves out. SECONDS=300.
+soak: install-dev ## Everything is killed in turn: 5 minutes under events, 10 under a live stream; and what `make test` leaves out. SECONDS=… for each.
 	@$(BIN)/python -m pytest -q tests/chaos --soak-seconds=$(or $(SECONDS),300) $(ARGS)
+	@$(BIN)/python -m pytest -q tests/workers/test_recorder_chaos.py --soak-seconds=$(or $(SECONDS),600) $(ARGS)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) -m soak --soak-seconds=1
 
 .PHONY: lock

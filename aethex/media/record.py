@@ -126,6 +126,13 @@ class _Sound:
         self.waiting.append((at, Sample(data, samples, 0, True)))
         self.next_at = at + samples
 
+    def end(self, at: int) -> None:
+        """Nothing more comes: silence up to there, where the picture ends. An encoder that is cut
+        off was behind with its sound, and players stall in what has no sound.
+        """
+        if at > self.next_at:
+            self._fill(at)
+
     def take(self, end: int) -> list[tuple[int, Sample]]:
         """What came so far, for a segment that ends at `end` samples."""
         patience = _SOUND_LAG_SECONDS * self.rate if self.is_heard else 0
@@ -318,6 +325,7 @@ class Segmenter:
             last_ms = min(run.last_delta, 1_000)
             end_dts = run.last_dts + last_ms if next_dts is None else next_dts
             end_ms = max(run.start_ms + 1, run.shown_ms(run.latest_pts) + last_ms)
+            run.sound.end(run.samples_at(end_ms))
             yield from self._close(run, end_dts, end_ms)
         yield RunEnded(why)
 

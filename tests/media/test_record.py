@@ -200,6 +200,17 @@ def test_sound_that_stops_goes_on_as_silence(events: list[Event]):
     assert sum(one.frames for one in run.segments) == FRAMES
 
 
+def test_sound_that_was_behind_at_the_end_is_silence_up_to_it(events: list[Event]):
+    cut_off = [
+        one
+        for at, one in _with_times(events)
+        if not isinstance(one, AudioFrame) or at < SECONDS * 1000 - 400
+    ]
+    (run,) = recorded(cut_off)
+    picture_seconds = sum(one.duration_ms for one in run.segments) / 1000
+    assert _sound_seconds(run) == pytest.approx(picture_seconds, abs=0.025)
+
+
 def test_a_hole_in_the_sound_is_filled(events: list[Event]):
     holed = [
         one

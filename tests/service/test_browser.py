@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from aethex.lake import Lake
 from aethex.library import Library
+from aethex.service import media_tokens
 from aethex.settings import PROJECT_DIR, Settings
 from aethex.store import open_store
 from tests.browser import Complaints
@@ -234,6 +236,25 @@ def test_a_page_that_outlived_its_addresses_offers_to_be_loaded_again(
     page.get_by_role("button", name="Load the page again").click()
     page.wait_for_event("load")
     wait_until(page, "v !== null && v.readyState >= 2")
+    expect(page.locator("#player-fault")).to_be_hidden()
+
+
+def test_a_file_whose_address_was_over_plays_from_a_new_one(
+    page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = [0]
+    monkeypatch.setattr(media_tokens, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
+
+    def become_old(route: Route) -> None:
+        later[0] = 24 * 3600
+        route.continue_()
+
+    page.route("**/hls.light.min.js", lambda route: route.abort())
+    page.route("**/video.mp4", become_old, times=1)
+    page.goto(site.url + site.vod_path)
+    wait_until(page, "v.readyState >= 1")
+    page.keyboard.press("k")
+    wait_until(page, "v.currentTime > 0.5")
     expect(page.locator("#player-fault")).to_be_hidden()
 
 

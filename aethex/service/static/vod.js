@@ -5,21 +5,24 @@ import { showAudience } from "./audience.js";
 import { listenToKeys } from "./keys.js";
 import { offerQuality, offerSpeed } from "./menus.js";
 import { keepProgress, offerRestart, resumePoint } from "./progress.js";
+import { freshened, renewAddresses } from "./renewal.js";
 
 const RETRIES = 1; // beyond those that hls.js makes itself
 const RETRY_MS = 1500;
+const END_SECONDS = 1;
 const BROKEN_SEGMENTS = 4; // without a picture between them; hls.js would try for ever
 
 const player = document.getElementById("player");
 const video = player.querySelector("video[slot=media]");
 const note = document.getElementById("player-note");
 const fault = document.getElementById("player-fault");
+const vodId = video.dataset.aethexVod;
 
 let hls = null;
 let networkFailures = 0;
 let mediaFailures = 0;
 let brokenSegments = 0;
-let isOver = false; // the signed address: only a new page has a new one
+let isOver = false; // the signed address, and the service gives no other: a new page says why
 let noteTimer = 0;
 
 function showNote(text) {
@@ -66,11 +69,13 @@ function startHls(playlist, position) {
     maxBufferLength: 12, // before play: enough to begin at once, little enough for a phone's data
     backBufferLength: 60,
     capLevelToPlayerSize: true,
+    xhrSetup: (xhr, url) => xhr.open("GET", freshened(url), true), // the playlist's are as old as the page
   });
   hls.on(window.Hls.Events.ERROR, (_event, data) => {
     if (data.details === window.Hls.ErrorDetails.FRAG_PARSING_ERROR) brokenSegments += 1;
     if (brokenSegments >= BROKEN_SEGMENTS) playFileInstead();
     else if (data.fatal) recover(data);
+    else if (data.response?.code === 403) renewAddresses(player, vodId, addressOf(data)); // hls.js tries again
   });
   hls.on(window.Hls.Events.FRAG_BUFFERED, () => { networkFailures = 0; });
   offerQuality(hls);
@@ -89,6 +94,15 @@ function startFile(address, position) {
   if (position) video.addEventListener("loadedmetadata", () => { video.currentTime = position; }, { once: true });
 }
 
+// hls.js (1.7.4) does not see that all is loaded when there is a hole of some ms in what is, as a killed recorder
+// leaves one in the sound. Chromium then waits for the last moments for ever.
+function endWhenAllIsLoaded() {
+  const { buffered, currentTime, duration } = video;
+  const loadedUntil = buffered.length ? buffered.end(buffered.length - 1) : 0;
+  if (!hls || duration - currentTime > END_SECONDS || duration - loadedUntil > END_SECONDS) return;
+  hls.trigger(window.Hls.Events.BUFFER_EOS, {});
+}
+
 // The MP4 holds the same video: it plays where segments cannot be decoded.
 function playFileInstead() {
   const position = video.currentTime;
@@ -99,13 +113,33 @@ function playFileInstead() {
   if (isPlaying) video.play().catch(() => {});
 }
 
+function sayItIsOver() {
+  showFault("This page has been open for too long", "The video's address is over.", false);
+  isOver = true;
+  document.getElementById("player-retry-text").textContent = "Load the page again";
+}
+
+function loadOn() {
+  if (hls?.levels.length) hls.startLoad();
+  else hls?.loadSource(player.dataset.hls);
+}
+
+const addressOf = (data) => data.networkDetails?.responseURL || player.dataset.hls;
+
+// A page that was open for many hours: what is loaded plays on, the rest comes from new addresses.
+async function recoverWithNewAddresses(failedAddress) {
+  const before = hls;
+  const isRenewed = await renewAddresses(player, vodId, failedAddress);
+  if (hls !== before) return;
+  if (isRenewed) loadOn();
+  else sayItIsOver();
+}
+
 // What hls.js could not repair by itself.
 function recover(data) {
   const status = data.response?.code;
   if (status === 403) {
-    showFault("This page has been open for too long", "The video's address is over.", false);
-    isOver = true;
-    document.getElementById("player-retry-text").textContent = "Load the page again";
+    recoverWithNewAddresses(addressOf(data));
   } else if (status === 404) {
     showFault("This video is no longer here", "It was deleted or made private.", false);
   } else if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && mediaFailures < 2) {
@@ -115,7 +149,7 @@ function recover(data) {
     playFileInstead();
   } else if (networkFailures < RETRIES) {
     networkFailures += 1;
-    setTimeout(() => (hls?.levels.length ? hls.startLoad() : hls?.loadSource(player.dataset.hls)), RETRY_MS);
+    setTimeout(loadOn, RETRY_MS);
   } else {
     showFault("The video stopped loading", "The connection failed several times. What was loaded so far is safe.");
   }
@@ -162,9 +196,15 @@ function offerLink() {
   });
 }
 
-video.addEventListener("error", () => {
-  if (!hls) showFault("This video cannot be played right now", "The browser could not load or decode it.");
+// A browser that loads the file itself does not say why it failed. Where the address is not the newest, that is why.
+video.addEventListener("error", async () => {
+  if (hls) return;
+  const position = video.currentTime;
+  const isPlaying = !video.paused;
+  if (await renewAddresses(player, vodId, video.currentSrc)) start(position, isPlaying);
+  else showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
+video.addEventListener("waiting", endWhenAllIsLoaded);
 video.addEventListener("playing", () => {
   brokenSegments = 0;
   hideFault();
@@ -197,7 +237,6 @@ if (navigator.share) offerShare();
 else offerLink();
 offerSpeed(video);
 showAudience(video);
-const vodId = video.dataset.aethexVod;
 const asked = new URLSearchParams(location.search).has("t"); // a link to a moment goes before one's own
 const resumed = asked ? 0 : resumePoint(player, vodId);
 start(asked ? startOffset() : resumed, false);

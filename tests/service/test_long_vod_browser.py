@@ -1,0 +1,144 @@
+"""A VOD of eight hours in a real browser: to its end, and over pauses longer than its addresses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from aethex.library import Library, vods
+from aethex.service import media_tokens
+from aethex.settings import Settings
+from aethex.store import open_store
+from aethex.workers.derive import derive_vod
+from tests.browser import Complaints
+from tests.conftest import own_settings
+from tests.postgres_server import PostgresForTests
+from tests.service.long_vod import add_long_vod
+from tests.service.site import Site, listening, serving_site
+
+pytestmark = pytest.mark.browser
+
+HOURS = 8
+SECONDS = HOURS * 3600
+VIDEO = "document.querySelector('media-controller video')"
+
+
+@pytest.fixture(scope="module")
+def settings_of_site(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    with postgres.fresh_database() as database_url:
+        yield own_settings(tmp_path_factory.mktemp("long"), database_url)
+
+
+@pytest.fixture(scope="module")
+def site(settings_of_site: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The service, with one VOD of eight hours."""
+    with listening() as (held, url):
+        settings = settings_of_site.model_copy(update={"public_url": url})
+        with Library.open(settings) as library:
+            vod_id = add_long_vod(settings, library, tmp_path_factory.mktemp("unit"), HOURS)
+        with serving_site(settings, held):
+            yield Site(url, f"/vods/{vod_id}")
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+def wait_until(page: Page, condition: str) -> None:
+    """Until the condition holds, with the video element as `v` (the page forbids eval)."""
+    give_up_at = time.monotonic() + 30
+    while not page.evaluate(f"(() => {{ const v = {VIDEO}; return {condition}; }})()"):
+        assert time.monotonic() < give_up_at, f"never came true: {condition}"
+        page.wait_for_timeout(20)
+
+
+def play_from(page: Page, second: float) -> None:
+    page.evaluate(f"{VIDEO}.muted = true, {VIDEO}.currentTime = {second}, {VIDEO}.play()")
+    wait_until(page, f"v.currentTime > {second} + 0.5 && !v.seeking")
+
+
+def test_eight_hours_play_from_the_first_frame_to_the_end(page: Page, site: Site) -> None:
+    complaints = Complaints()
+    complaints.watch(page)
+    page.goto(site.url + site.vod_path)
+    wait_until(page, "v.readyState >= 2")
+    assert page.evaluate(f"{VIDEO}.duration") == pytest.approx(SECONDS, abs=0.1)
+    for second in (0, SECONDS / 2 + 1.7, SECONDS - 10):
+        play_from(page, second)
+    page.evaluate(f"{VIDEO}.playbackRate = 4")
+    wait_until(page, "v.ended")
+    assert page.evaluate(f"{VIDEO}.currentTime") == pytest.approx(SECONDS, abs=0.1)
+    assert complaints == []
+
+
+def test_a_pause_longer_than_the_addresses_live_goes_on_at_the_same_second_to_the_end(
+    page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.goto(site.url + site.vod_path)
+    wait_until(page, "v.readyState >= 2")
+    play_from(page, 100)
+    page.evaluate(f"{VIDEO}.pause()")
+    left_at = page.evaluate(f"{VIDEO}.currentTime")
+    statuses: list[int] = []
+    page.on("response", lambda answer: statuses.append(answer.status))
+    # a day later; only the service has to know
+    day_later = SimpleNamespace(time=lambda: time.time() + 24 * 3600)
+    monkeypatch.setattr(media_tokens, "time", day_later)
+    buffered_until = page.evaluate(f"{VIDEO}.buffered.end(0)")
+    page.evaluate(
+        f"window.places = []; {VIDEO}.ontimeupdate = () => places.push({VIDEO}.currentTime)"
+    )
+    page.evaluate(f"{VIDEO}.playbackRate = 16; {VIDEO}.play()")
+    wait_until(page, f"v.currentTime > {buffered_until} + 8")
+    places = page.evaluate("places")
+    assert places == sorted(places)
+    assert places[0] >= left_at
+    assert statuses.count(403) == 1
+    play_from(page, SECONDS - 20)
+    wait_until(page, "v.ended")
+    assert statuses.count(403) == 1
+    expect(page.locator("#player-fault")).to_be_hidden()
+
+
+def test_a_page_that_was_left_open_before_its_first_play_plays(
+    page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = [0]
+    monkeypatch.setattr(media_tokens, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
+
+    def become_old(route: Route) -> None:
+        later[0] = 24 * 3600
+        route.continue_()
+
+    page.route("**/index.m3u8", become_old, times=1)
+    page.goto(site.url + site.vod_path)
+    wait_until(page, "v.readyState >= 2")
+    play_from(page, 5)
+
+
+@pytest.mark.soak
+def test_its_storyboard_covers_every_hour(settings_of_site: Settings, site: Site) -> None:
+    store = open_store(settings_of_site)
+    vod_id = site.vod_path.rpartition("/")[2]
+    with Library.open(settings_of_site) as library:
+        derive_vod(settings_of_site, library, store, vod_id)
+        with library.session() as s:
+            vod = vods.get(s, vod_id)
+    assert vod is not None
+    assert vod.storyboard_key is not None
+    cues = store.get(vod.storyboard_key).decode().split("\n\n")[1:]
+    assert len(cues) == SECONDS // 10
+    sheets = {cue.splitlines()[-1].partition("#")[0] for cue in cues}
+    folder = vod.storyboard_key.rpartition("/")[0]
+    assert len(sheets) == 29
+    assert all(store.exists(f"{folder}/{sheet}") for sheet in sheets)
+    assert vod.mp4_key is not None
+    assert store.exists(vod.mp4_key)
