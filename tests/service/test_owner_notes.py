@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from aethex.library import GapCause, Library, Stream, Vod, jobs, live, vods
+from aethex.library import GapCause, JobState, Library, Stream, Vod, jobs, live, vods
 from aethex.library.ledger import Gap, Ledger
 from aethex.library.recording import RecordingPolicy
 from aethex.service.pages.owner_notes import CAUSES, MOST_GAPS, captured_text, owner_notes
@@ -101,16 +101,14 @@ def test_one_that_is_over_and_still_there_goes_next() -> None:
 
 def test_what_is_still_being_made_is_named() -> None:
     fresh = a_vod(storyboard_key=None)
-    said = [
-        owner_notes(vod, a_stream(), YEAR, None, made, NOW).making_text
-        for vod, made in (
-            (fresh, "queued"),
-            (a_vod(storyboard_key=None, mp4_key="x"), "running"),
-            (fresh, "failed"),
-            (fresh, None),
-            (a_vod(), "running"),
-        )
+    cases: list[tuple[Vod, JobState | None]] = [
+        (fresh, "queued"),
+        (a_vod(storyboard_key=None, mp4_key="x"), "running"),
+        (fresh, "failed"),
+        (fresh, None),
+        (a_vod(), "running"),
     ]
+    said = [owner_notes(vod, a_stream(), YEAR, None, made, NOW).making_text for vod, made in cases]
     assert said == [
         "Storyboard, preview and MP4 are being made",
         "Storyboard and preview are being made",
