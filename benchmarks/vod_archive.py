@@ -33,7 +33,7 @@ from aethex.library.vods import is_listed, runs_and_segments
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 from aethex.workers.archive import Archiver
-from aethex.workers.lease import Pace, work
+from aethex.workers.worker import Pace, work
 from benchmarks.recorder import complaints
 from tests.conftest import own_settings
 from tests.postgres_server import shared_postgres

@@ -19,7 +19,7 @@ from aethex.library import Library, channels, recording
 from aethex.library.recording import RecordingWishes
 from aethex.pipelines.work import handlers
 from aethex.settings import Settings
-from aethex.workers.lease import Pace, work
+from aethex.workers.worker import Pace, work
 from tests.browser import Complaints
 from tests.conftest import own_settings
 from tests.postgres_server import PostgresForTests

@@ -15,7 +15,7 @@ from aethex.library.models import Job
 from aethex.settings import Settings
 from aethex.store import open_store
 from aethex.workers.derive import Deriver
-from aethex.workers.lease import Pace, work
+from aethex.workers.worker import Pace, work
 
 _PACE = Pace(lease_seconds=2.0, poll_seconds=0.1, idle_seconds=3600.0)
 _PATIENCE_SECONDS = 60
