@@ -231,6 +231,8 @@ def test_a_worker_whose_time_is_over_ends_what_it_has_and_takes_no_more(library,
 
 def test_an_interrupt_gives_the_jobs_back(library, settings):
     ask(library, "a")
+    # whoever starts the tests in the background has interrupts ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def tell(line: str) -> None:
         if line.endswith("begins"):
@@ -241,8 +243,11 @@ def test_an_interrupt_gives_the_jobs_back(library, settings):
             lease.check()
             time.sleep(0.01)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(library, settings, handle, tell=tell)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(library, settings, handle, tell=tell)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (last(library, "a").state, last(library, "a").attempts) == ("queued", 0)
 
 
