@@ -69,6 +69,7 @@ def _make_content(settings: Settings, source: Path) -> str:
                 store,
                 title=f"Day {n}" + ", with a long title that has to be cut" * (n % 3),
                 has_poster=False,
+                started_at=AT - timedelta(days=n),
                 created_at=AT - timedelta(days=n),
             )
         land_counts(lake, made, [(6.0 * n, 100 + (400 if n == 2 else n), n) for n in range(4)])

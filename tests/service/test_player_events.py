@@ -81,7 +81,10 @@ def test_a_watch_lands_as_it_happened(
     until(page, "v.currentTime > 13.7")
     act(page, "v.pause()")
     until(page, "heard.length === 5")
-    begun, paused, resumed, faster, ended = heard(page)
+    begun, _, _, faster, ended = heard(page)
+    # a busy browser shows a few frames more after it told of a pause
+    until(page, "window.last === v.currentTime || (window.last = v.currentTime, false)")
+    _, settled = act(page, "")
     page.goto("about:blank")
     rows = landed_with(page, player_site, vod_id, "hide")
 
@@ -93,13 +96,13 @@ def test_a_watch_lands_as_it_happened(
     assert seek["position_ms"] == 12_000
     assert seek["from_position_ms"] == pytest.approx(1000 * left[1], abs=1000 * FRAME)
     assert [row["position_ms"] for row in rows[-2:]] == pytest.approx(
-        [1000 * ended[1]] * 2, abs=1000 * FRAME
+        [1000 * ended[1], 1000 * settled], abs=1000 * FRAME
     )
     really = [
-        paused[1] - begun[1],
-        left[1] - resumed[1],
+        left[1] - begun[1],
         faster[1] - 12,
         ended[0] - faster[0],  # at double speed no more than the time that went by
+        settled - ended[1],
     ]
     assert watched_seconds(rows) == pytest.approx(sum(really), abs=1.5 * FRAME)
     assert rows[-1]["frames"] == pytest.approx((ended[1] - 12 + left[1]) * FRAME_RATE, abs=12)
