@@ -127,7 +127,7 @@ def test_a_recording_under_the_minimum_is_a_test(
         vod = vods.get(s, capture.vod_id)
         assert vod is not None
         assert (vods.get_listed(s, vod.id), vod.delete_reason) == (None, "test")
-        assert jobs.open_job(s, "derive_vod", vod.id) is None
+        assert jobs.open_job(s, "derive", vod.id) is None
 
 
 def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
@@ -139,4 +139,4 @@ def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
     studio.finish()
     with library.session() as s:
         (vod,) = vods.list_stream_vods(s, stream.id)
-        assert jobs.open_job(s, "derive_vod", vod.id) is not None
+        assert jobs.open_job(s, "derive", vod.id) is not None
