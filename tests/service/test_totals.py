@@ -58,7 +58,7 @@ def test_views_and_likes_of_a_vod_are_those_of_the_build(
     store = open_store(settings)
     seen, unseen = (add_vod(library, store, title=title) for title in ("Seen", "Unseen"))
     assert totals(client, seen) == (None, None), "no build: not measured"
-    assert "views" not in client.get(f"/vods/{seen.id}").text
+    assert " views" not in client.get(f"/vods/{seen.id}").text
 
     events = [
         *watched(seen, "usr_1", 6_000),
