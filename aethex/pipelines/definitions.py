@@ -30,26 +30,29 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     """Fresh definitions. `resource_overrides` replaces resources by key (`settings` is enough)."""
     models = load_models()
     with warnings.catch_warnings():
-        # backfill policies are "beta", which is no news for whoever runs a command
+        # backfill policies, and owners that Dagster gives sensors itself, are "beta", which is no
+        # news for whoever runs a command
         warnings.simplefilter("ignore", dg.BetaWarning)
         mart_tables = [build_mart_table(model, models, partitions.days) for model in models]
-    return dg.Definitions(
-        assets=[
-            *SOURCES,
-            event_tables,
-            dims,
-            *mart_tables,
-            build_marts(models),
-            maintenance,
-            vod_cleanup,
-        ],
-        jobs=JOBS,
-        schedules=SCHEDULES,
-        sensors=SENSORS,
-        resources={**resources(), **(resource_overrides or {})},
-        # steps share the lake and its lock, and a process for each would cost 3 s
-        executor=dg.in_process_executor,
-    )
+        definitions = dg.Definitions(
+            assets=[
+                *SOURCES,
+                event_tables,
+                dims,
+                *mart_tables,
+                build_marts(models),
+                maintenance,
+                vod_cleanup,
+            ],
+            jobs=JOBS,
+            schedules=SCHEDULES,
+            sensors=SENSORS,
+            resources={**resources(), **(resource_overrides or {})},
+            # steps share the lake and its lock, and a process for each would cost 3 s
+            executor=dg.in_process_executor,
+        )
+        definitions.get_repository_def()  # kept by it; sensors are bound to resources here
+    return definitions
 
 
 @dg.definitions

@@ -9,6 +9,7 @@ import ast
 import inspect
 import os
 import textwrap
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,13 @@ UPDATE = os.environ.get("AETHEX_UPDATE_GRAPH") == "1"  # read before the tests' 
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
     return build_defs()
+
+
+def test_whoever_runs_a_command_reads_no_warnings_of_dagster_s() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", dg.BetaWarning)
+        build_defs().resolve_job_def(JOBS[0].name)
+    assert [str(one.message) for one in told if one.category is dg.BetaWarning] == []
 
 
 def describe(defs: dg.Definitions) -> str:

@@ -241,6 +241,25 @@ def test_an_admin_sees_the_channel_that_the_address_names_and_others_do_not(
     assert "live/ada" not in eve.get(client, "/settings?channel=adas").text
 
 
+def test_of_several_channels_the_chosen_one_is_shown(
+    client: Client, library: Library, ada: Person
+) -> None:
+    for username in ("adas", "second"):
+        ada.post(
+            client,
+            "/settings/inputs",
+            channel_id=give_channel(library, username, ada),
+            provider="srs",
+            external_id=f"live/{username}",
+        )
+    first, second = (ada.get(client, f"/settings{of}").text for of in ("", "?channel=second"))
+    assert "live/adas" in first
+    assert "live/second" not in first
+    assert "live/second" in second
+    assert "live/adas" not in second
+    assert 'href="/settings?channel=second#recording"' in first
+
+
 def test_wishes_of_recording_are_kept_and_noted(
     client: Client, library: Library, ada: Person, settings: Settings
 ) -> None:

@@ -98,9 +98,11 @@ class ProviderView:
 
 def _values(request: Request, s: Session, user: User) -> Mapping[str, Any]:
     settings = resources_of(request).settings
-    shown = own_channels(request, s, user)
+    own = own_channels(request, s, user)
     return {
-        "channels": [(channel_view(one), _input_views(s, settings, one)) for one in shown],
+        "channel": channel_view(own.shown) if own.shown else None,
+        "choices": [channel_view(one) for one in own.choices],
+        "inputs": _input_views(s, settings, own.shown) if own.shown else [],
         "providers": _providers(settings),
         "most": channel_inputs.MOST_OF_A_CHANNEL,
         "webhooks_off": _without_webhooks(settings),

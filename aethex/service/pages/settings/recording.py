@@ -53,10 +53,10 @@ class ChannelRecording:
 
 def _values(request: Request, s: Session, user: User) -> Mapping[str, Any]:
     settings, now = resources_of(request).settings, datetime.now(UTC)
+    own = own_channels(request, s, user)
     return {
-        "channels": [
-            _channel_recording(s, settings, one, now) for one in own_channels(request, s, user)
-        ],
+        "one": _channel_recording(s, settings, own.shown, now) if own.shown else None,
+        "choices": [channel_view(one) for one in own.choices],
         "is_admin": visitor_of(request).is_admin,
     }
 

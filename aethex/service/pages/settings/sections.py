@@ -69,16 +69,25 @@ def saved(section: Section, channel: str | None = None) -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
-def own_channels(request: Request, s: Session, user: User) -> Sequence[Channel]:
-    """The channels that sections about channels show: the user's own, and before them the one that
-    the address names (`channel`, a username) if it is theirs too, as all are an admin's.
+@dataclass(frozen=True, slots=True)
+class OwnChannels:
+    """The channel that sections about a channel show, and all that may be shown in its place."""
+
+    shown: Channel | None
+    choices: Sequence[Channel]
+
+
+def own_channels(request: Request, s: Session, user: User) -> OwnChannels:
+    """Shown is the channel that the address names (`channel`, a username) if it is the user's, as
+    all are an admin's; else their first one, or None where they have none.
     """
     own = channels.owned_by(s, user.id)
     name = request.query_params.get("channel", "")
     named = channels.by_username(s, name) if name.isprintable() else None
     if named is None or not owns(visitor_of(request), named):
-        return own
-    return [named, *(one for one in own if one.id != named.id)]
+        return OwnChannels(own[0] if own else None, own)
+    is_own = any(one.id == named.id for one in own)
+    return OwnChannels(named, own if is_own else [named, *own])
 
 
 def own_channel(
