@@ -1,4 +1,4 @@
-"""The section "Channel": the user's own channels, or the form to make one.
+"""The section "Your channels": the user's own channels, or the form to make one.
 
 What belongs here: list and form. What does not: a channel's inputs and recording.
 """
@@ -23,7 +23,7 @@ def _values(_: Request, s: Session, user: User) -> Mapping[str, Any]:
     return {"channels": [channel_view(channel) for channel in channels.owned_by(s, user.id)]}
 
 
-SECTION = Section("channels", "Your channel", _values)
+SECTION = Section("channels", "Your channels", _values)
 router = APIRouter()
 
 
