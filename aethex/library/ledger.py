@@ -32,6 +32,12 @@ SHORTEST_GAP_MS = 50
 """About a frame: runs are placed by the clock of arrival, which is no finer."""
 SHORTEST_END_MS = 1_000
 """A stream's end is told a little after its last frame; that is not missing."""
+SHORTEST_EDGE_MS = 5_000
+EDGE_SHARE = 0.01
+"""Of what was recorded here, a hole at the begin or the end without a cause is missing when it is
+longer than both (a share of the expected time). What an encoder sent came in order or its loss was
+noted, so such a hole is the encoder's own: it connects before its first frame is ready, and its
+clock is not ours, which a long stream shows at the end."""
 _SLACK_MS = 3_000  # a break is noticed a little before or after its gap
 # What explains most comes first: a recorder that is down lets encoders reconnect.
 _STRONGEST_FIRST: tuple[GapCause, ...] = (
@@ -87,6 +93,7 @@ def ledgers(
     ).all()
     pieces = _pieces(s, [row[0] for row in rows])
     breaks = _breaks(s, {row[1] for row in rows})
+    here = {*s.scalars(select(Capture.vod_id).where(Capture.vod_id.in_(list(pieces))))}
     found: dict[str, Ledger] = {}
     for vod_id, stream_id, started_at, ended_at in rows:
         if started_at is None:
@@ -102,7 +109,10 @@ def ledgers(
         causes: list[tuple[int, GapCause]] = [
             (_ms(at - started_at), cause) for at, cause in breaks[stream_id]
         ]
-        found[vod_id] = measure(expected_ms, covered, causes)
+        edge_ms = max(SHORTEST_EDGE_MS, round(expected_ms * EDGE_SHARE))
+        found[vod_id] = measure(
+            expected_ms, covered, causes, edge_ms=edge_ms if vod_id in here else 0
+        )
     return found
 
 
@@ -144,29 +154,35 @@ def measure(
     expected_ms: int,
     covered: Iterable[tuple[int, int]],
     breaks: Sequence[tuple[int, GapCause]] = (),
+    *,
+    edge_ms: int = 0,
 ) -> Ledger:
     """The sums over pieces `[from, to)` in any order, on the stream's axis; they may overlap and
-    reach beyond it. Holes shorter than SHORTEST_GAP_MS count as captured, and at the end those
-    shorter than SHORTEST_END_MS.
+    reach beyond it. Holes shorter than SHORTEST_GAP_MS count as captured, at the end those shorter
+    than SHORTEST_END_MS, and at the begin and the end those up to `edge_ms` that have no cause.
     """
     gaps: list[Gap] = []
     position = 0
     for start, end in [*sorted(covered), (expected_ms, expected_ms)]:
         start = min(start, expected_ms)
+        noted = _noted_cause(position, start, breaks)
         is_end = start == expected_ms and position > 0
-        if start - position >= (SHORTEST_END_MS if is_end else SHORTEST_GAP_MS):
-            gaps.append(Gap(position, start, _cause(position, start, breaks)))
+        shortest_ms = SHORTEST_END_MS if is_end else SHORTEST_GAP_MS
+        if noted is None and (is_end or position == 0):
+            shortest_ms = max(shortest_ms, edge_ms + 1)
+        if start - position >= shortest_ms:
+            usual: GapCause = "late_start" if position == 0 else "unknown"
+            gaps.append(Gap(position, start, noted or usual))
         position = max(position, end)
     missing_ms = sum(gap.duration_ms for gap in gaps)
     return Ledger(expected_ms, expected_ms - missing_ms, tuple(gaps))
 
 
-def _cause(from_ms: int, to_ms: int, breaks: Sequence[tuple[int, GapCause]]) -> GapCause:
+def _noted_cause(
+    from_ms: int, to_ms: int, breaks: Sequence[tuple[int, GapCause]]
+) -> GapCause | None:
     near = {cause for at_ms, cause in breaks if from_ms - _SLACK_MS <= at_ms <= to_ms + _SLACK_MS}
-    for cause in _STRONGEST_FIRST:
-        if cause in near:
-            return cause
-    return "late_start" if from_ms == 0 else "unknown"
+    return next((cause for cause in _STRONGEST_FIRST if cause in near), None)
 
 
 def _ms(duration: timedelta) -> int:

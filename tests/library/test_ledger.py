@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aethex.library import Library, NotInLibrary, Stream, captures, vods
+from aethex.library import GapCause, Library, NotInLibrary, Stream, captures, vods
 from aethex.library.ledger import SHORTEST_END_MS, SHORTEST_GAP_MS, Gap, ledger, measure
 from tests.library.conftest import START, VodParts
 
@@ -51,6 +51,26 @@ def test_a_gap_has_the_strongest_cause_near_it():
         Gap(30_000, 40_000, "unknown"),
     )
     assert found.captured_ratio == 19_500 / 40_000
+
+
+@pytest.mark.parametrize(
+    ("covered", "breaks", "gaps"),
+    [
+        ([(1_900, 60_000)], [], ()),  # an encoder that looks ahead before its first frame
+        ([(0, 55_000)], [], ()),  # its clock is slower than ours
+        ([(5_001, 60_000)], [], (Gap(0, 5_001, "late_start"),)),
+        ([(0, 54_999)], [], (Gap(54_999, 60_000, "unknown"),)),
+        ([(1_900, 60_000)], [(1_900, "late_start")], (Gap(0, 1_900, "late_start"),)),
+        ([(0, 58_000)], [(59_000, "network")], (Gap(58_000, 60_000, "network"),)),
+        ([(0, 20_000), (21_000, 60_000)], [], (Gap(20_000, 21_000, "unknown"),)),
+    ],
+)
+def test_an_edge_without_a_cause_is_the_encoders_own_up_to_a_bound(
+    covered: list[tuple[int, int]],
+    breaks: list[tuple[int, GapCause]],
+    gaps: tuple[Gap, ...],
+):
+    assert measure(60_000, covered, breaks, edge_ms=5_000).gaps == gaps
 
 
 def test_a_stream_of_no_time_is_whole():
