@@ -1,7 +1,7 @@
 """The bucket behind the store: what has to be set on it, set and checked.
 
 What belongs here: lifecycle, CORS, and the question whether a bucket and its credentials do what
-the platform needs, through boto3. What does not: objects (`store.py`). A folder has no bucket.
+the platform needs, through boto3. What does not: objects (`aethex.store`). A folder has no bucket.
 
 `init_bucket` adds what is missing and keeps everybody else's rules; running it again changes
 nothing. `check_bucket` only writes under `aethex-check/`, and deletes what it wrote.
@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aethex.settings import Settings
-from aethex.store_errors import StoreError
+from aethex.store import StoreError
 
 ABORT_UPLOADS_AFTER_DAYS = 1
 """An upload in parts that was not finished is of a process that died; its parts cost money."""
@@ -139,7 +139,7 @@ class _Bucket:
         self.name = parts.netloc
         self.prefix = f"{prefix}/" if (prefix := parts.path.strip("/")) else ""
         # R2 refuses the checksums that boto3 adds by itself.
-        self.s3: Any = boto3.client(  # pyright: ignore[reportUnknownMemberType] (it has no types)
+        self.s3: Any = boto3.client(
             "s3",
             endpoint_url=settings.store_endpoint,
             region_name=settings.store_region,

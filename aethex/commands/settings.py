@@ -1,6 +1,6 @@
 """`aethex settings`: every setting with its value, default and meaning; also docs/settings.md.
 
-What belongs here: showing settings. What does not: what they are (aethex/settings.py).
+What belongs here: showing settings. What does not: what they are (aethex/settings).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any, cast
 from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
-from aethex.durable import make_folders, sync_folder
+from aethex.store.durable import make_folders, sync_folder
 
 
 class DurableFileIO(PyArrowFileIO):

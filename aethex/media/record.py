@@ -1,7 +1,8 @@
 """A live stream becomes runs of fMP4 segments, while it comes in and without decoding it.
 
-What belongs here: where a run and a segment begin and end, and on which clock. What does not: the
-container it came in (`flv.py`), boxes (`boxes.py`), files and wall clocks (the recorder).
+What belongs here: where a run and a segment begin and end. What does not: what is open of a run
+(`record_run.py`, `record_sound.py`), the container it came in (`flv.py`), boxes (`boxes.py`), files
+and wall clocks (the recorder).
 
 A run has one init segment and one clock, whose 0 is its first frame shown. A new one begins, at a
 keyframe, when the picture's or the sound's format changes, when sound comes late, and when the
@@ -11,15 +12,16 @@ clock are smoothed, never cut out.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from aethex.media import aac, boxes, h264
-from aethex.media.boxes import AudioFormat, Sample, TrackFragment, VideoFormat
+from aethex.media.boxes import AudioFormat, TrackFragment, VideoFormat
 from aethex.media.errors import UnreadableMedia
 from aethex.media.flv import AudioConfig, AudioFrame, Event, OtherSound, VideoConfig, VideoFrame
+from aethex.media.record_run import TICKS_PER_MS, Run
+from aethex.media.record_sound import RunSound
 
 TARGET_MS = 4_000
 _EARLIEST_CUT_MS = 3_500  # a GOP of two seconds, whose keyframes come a frame early
@@ -27,11 +29,6 @@ _OPEN_GOP_CUT_MS = 12_000  # a keyframe that is no IDR frame is used when none c
 _FORCED_CUT_MS = 30_000  # no keyframe at all: a kill should not cost more than this
 _JUMP_FORWARD_MS = 10_000
 _JUMP_BACK_MS = 1_000
-_LAST_FRAME_MS = 33  # of a run of one frame
-_SOUND_JITTER_SECONDS = 0.06
-_SOUND_LAG_SECONDS = 3.0  # sound that is so much later than the picture has stopped
-_FRAME_SAMPLES = 1024
-_TICKS_PER_MS = 90
 _FRAGMENT_BYTES = 16 * 1024**2
 
 RunEnd = Literal["format", "jump", "end"]
@@ -87,105 +84,6 @@ class RunEnded:
 Output = RunSeen | RunStarted | SegmentBytes | SegmentClosed | RunEnded
 
 
-@dataclass(slots=True)
-class _Sound:
-    """The sound of a run: frames that wait to be written, on a clock without holes.
-
-    What is missing is silence. A picture that never had sound has a silent track, too: players take
-    no run whose tracks are other than those of the run before it.
-    """
-
-    config: bytes
-    rate: int
-    next_at: int
-    """Where the next frame belongs, in samples."""
-    is_heard: bool
-    waiting: list[tuple[int, Sample]] = field(default_factory=list[tuple[int, Sample]])
-
-    def add(self, at: int, data: bytes) -> None:
-        """A frame at `at` samples. One that overlaps what is there is left out."""
-        jitter = _SOUND_JITTER_SECONDS * self.rate
-        if at - self.next_at > jitter:
-            self._fill(at)
-        if abs(at - self.next_at) <= jitter:
-            at = self.next_at
-        elif at < self.next_at:
-            return
-        self._put(at, data, _FRAME_SAMPLES)
-
-    def _fill(self, until: int) -> None:
-        """Silence up to there; of surround sound the last frame lasts so long."""
-        silence = aac.silent_frame(self.config)
-        while silence is not None and until - self.next_at >= _FRAME_SAMPLES // 2:
-            self._put(self.next_at, silence, _FRAME_SAMPLES)
-        if silence is None and self.waiting:
-            at, last = self.waiting.pop()
-            self._put(at, last.data, until - at)
-
-    def _put(self, at: int, data: bytes, samples: int) -> None:
-        self.waiting.append((at, Sample(data, samples, 0, True)))
-        self.next_at = at + samples
-
-    def end(self, at: int) -> None:
-        """Nothing more comes: silence up to there, where the picture ends. An encoder that is cut
-        off was behind with its sound, and players stall in what has no sound.
-        """
-        if at > self.next_at:
-            self._fill(at)
-
-    def take(self, end: int) -> list[tuple[int, Sample]]:
-        """What came so far, for a segment that ends at `end` samples."""
-        patience = _SOUND_LAG_SECONDS * self.rate if self.is_heard else 0
-        if end - self.next_at > patience:
-            self._fill(end)
-        taken, self.waiting = self.waiting, []
-        return taken
-
-
-@dataclass(slots=True)
-class _Run:
-    avcc: bytes
-    prefix_bytes: int
-    first_dts: int
-    first_pts: int
-    sound: _Sound
-    is_announced: bool = False
-    fragments: int = 0
-    next_decode_ticks: int = 0
-    last_dts: int = 0
-    last_delta: int = _LAST_FRAME_MS
-    latest_pts: int = 0
-    frames: list[VideoFrame] = field(default_factory=list[VideoFrame])
-    frames_bytes: int = 0
-    # the open segment
-    start_ms: int = 0
-    written_frames: int = 0
-    is_independent: bool = True
-
-    @property
-    def delay_ms(self) -> int:
-        """What B-frames need between decoding and showing."""
-        return max(0, self.first_pts - self.first_dts)
-
-    def shown_ms(self, pts_ms: int) -> int:
-        return pts_ms - self.first_pts
-
-    def samples_at(self, shown_ms: int) -> int:
-        """A media time as the sound counts it."""
-        return shown_ms * self.sound.rate // 1000
-
-    def decode_ticks(self, dts_ms: int) -> int:
-        """When to decode what the encoder decodes at that time: never before media time 0, where
-        the first frame is shown, and never at the same time as the frame before.
-
-        So the frames that B-frames make the encoder decode ahead are squeezed together at the
-        start. Else the run would be that much later in files than on the clock, and whatever takes
-        that off (edit lists, negative offsets) is read differently by hls.js, Chromium and FFmpeg:
-        pictures late against the sound, and a hole between two runs.
-        """
-        return max(self.next_decode_ticks, (dts_ms - self.first_pts) * _TICKS_PER_MS)
-
-
 class Segmenter:
     """Takes a stream's events in the order they came and says what to write.
 
@@ -197,7 +95,7 @@ class Segmenter:
         self._avcc: bytes | None = None
         self._sound_config: bytes | None = None
         self._is_sound_heard = False
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self.left_out: set[str] = set()
         """Codecs of sound that was left out."""
 
@@ -237,7 +135,7 @@ class Segmenter:
         if run is None:
             return
         if not run.is_announced and not run.sound.is_heard:
-            run.sound = _sound(self._sound_config)
+            run.sound = RunSound.begin(self._sound_config)
         if not run.sound.is_heard or run.sound.config != self._sound_config:
             return  # a new run begins with the next keyframe
         at_ms = run.shown_ms(frame.pts_ms)
@@ -265,9 +163,9 @@ class Segmenter:
             if frame.is_key and self._avcc is not None:
                 yield RunSeen()
                 self._run = run = self._begin_run(self._avcc, frame)
-                self._append(run, frame)
+                run.append(frame)
             return
-        is_idr = frame.is_key and self._is_idr(run, frame)
+        is_idr = frame.is_key and run.is_idr(frame)
         if self._is_cut(run, frame, is_idr):
             end_ms = run.shown_ms(frame.pts_ms if frame.is_key else frame.dts_ms + run.delay_ms)
             if end_ms > run.start_ms:
@@ -275,45 +173,33 @@ class Segmenter:
                 run.is_independent = is_idr
         elif run.frames_bytes >= _FRAGMENT_BYTES:
             yield from self._write(run, frame.dts_ms, run.shown_ms(run.latest_pts))
-        self._append(run, frame)
+        run.append(frame)
 
-    def _begin_run(self, avcc: bytes, frame: VideoFrame) -> _Run:
+    def _begin_run(self, avcc: bytes, frame: VideoFrame) -> Run:
         if not h264.is_avcc(avcc):
             raise UnreadableMedia("the picture's parameters are broken.")
-        run = _Run(
+        run = Run(
             avcc=avcc,
             prefix_bytes=h264.length_prefix_bytes(avcc),
             first_dts=frame.dts_ms,
             first_pts=frame.pts_ms,
-            sound=_sound(self._wanted_sound()),
+            sound=RunSound.begin(self._wanted_sound()),
             last_dts=frame.dts_ms,
             latest_pts=frame.pts_ms,
         )
-        run.is_independent = self._is_idr(run, frame)
+        run.is_independent = run.is_idr(frame)
         return run
 
-    def _is_changed(self, run: _Run) -> bool:
+    def _is_changed(self, run: Run) -> bool:
         wanted = self._wanted_sound()
         has = run.sound.config if run.sound.is_heard else None
         return self._avcc != run.avcc or (wanted is not None and has != wanted)
 
-    def _is_idr(self, run: _Run, frame: VideoFrame) -> bool:
-        units = h264.split_length_prefixed(frame.data, run.prefix_bytes)
-        return h264.first_slice_type(units) == h264.IDR_SLICE
-
-    def _is_cut(self, run: _Run, frame: VideoFrame, is_idr: bool) -> bool:
+    def _is_cut(self, run: Run, frame: VideoFrame, is_idr: bool) -> bool:
         open_ms = run.shown_ms(frame.pts_ms) - run.start_ms
         if frame.is_key:
             return open_ms >= (self._earliest_cut_ms if is_idr else _OPEN_GOP_CUT_MS)
         return open_ms >= _FORCED_CUT_MS
-
-    def _append(self, run: _Run, frame: VideoFrame) -> None:
-        if frame.dts_ms > run.last_dts:
-            run.last_delta = frame.dts_ms - run.last_dts
-        run.last_dts = frame.dts_ms
-        run.latest_pts = max(run.latest_pts, frame.pts_ms)
-        run.frames.append(frame)
-        run.frames_bytes += len(frame.data)
 
     # writing
 
@@ -329,38 +215,29 @@ class Segmenter:
             yield from self._close(run, end_dts, end_ms)
         yield RunEnded(why)
 
-    def _close(self, run: _Run, end_dts: int, end_ms: int) -> Iterator[Output]:
+    def _close(self, run: Run, end_dts: int, end_ms: int) -> Iterator[Output]:
         yield from self._write(run, end_dts, end_ms)
         yield SegmentClosed(
             run.start_ms, end_ms - run.start_ms, run.written_frames, run.is_independent
         )
         run.start_ms, run.written_frames = end_ms, 0
 
-    def _write(self, run: _Run, end_dts: int, end_ms: int) -> Iterator[Output]:
+    def _write(self, run: Run, end_dts: int, end_ms: int) -> Iterator[Output]:
         """All that waits, as one fragment of the open segment."""
         if not run.is_announced:
             run.is_announced = True
             yield _announcement(run)
         parts: list[bytes] = [] if run.written_frames else [boxes.segment_start()]
-        tracks = [_picture_fragment(run, end_dts)]
+        tracks = [run.take_picture(end_dts)]
         if taken := run.sound.take(run.samples_at(end_ms)):
             samples = [sample for _, sample in taken]
             tracks.append(TrackFragment(boxes.AUDIO_TRACK, taken[0][0], samples))
         run.fragments += 1
         parts += boxes.fragment(run.fragments, tracks)
-        run.written_frames += len(run.frames)
-        run.frames, run.frames_bytes = [], 0
         yield SegmentBytes(parts)
 
 
-def _sound(heard: bytes | None) -> _Sound:
-    """The sound of a new run: of this config, or a silent one."""
-    config = heard or aac.SILENT_CONFIG
-    rate = aac.sample_rate(config) or 48_000
-    return _Sound(config, rate, 0, heard is not None)
-
-
-def _announcement(run: _Run) -> RunStarted:
+def _announcement(run: Run) -> RunStarted:
     try:
         size = h264.picture_size(h264.parse_avcc(run.avcc).sps[0])
     except (ValueError, IndexError):
@@ -370,7 +247,7 @@ def _announcement(run: _Run) -> RunStarted:
         width=size.width,
         height=size.height,
         aspect=size.aspect,
-        timescale=1000 * _TICKS_PER_MS,
+        timescale=1000 * TICKS_PER_MS,
         reorder_delay=0,
         color=None,
     )
@@ -383,20 +260,3 @@ def _announcement(run: _Run) -> RunStarted:
         has_sound=sound.is_heard,
         codecs=f"{h264.codec_string(run.avcc)},{aac.codec_string(sound.config)}",
     )
-
-
-def _picture_fragment(run: _Run, end_dts: int) -> TrackFragment:
-    starts: list[int] = []
-    for dts_ms in (*(frame.dts_ms for frame in run.frames), end_dts):
-        starts.append(run.decode_ticks(dts_ms))
-        run.next_decode_ticks = starts[-1] + 1
-    run.next_decode_ticks = starts[-1]
-    samples: list[Sample] = []
-    for frame, (start, following) in zip(run.frames, itertools.pairwise(starts), strict=True):
-        data = frame.data
-        if run.prefix_bytes != 4:
-            units = list(h264.split_length_prefixed(data, run.prefix_bytes))
-            data = h264.join_length_prefixed(units)
-        offset = run.shown_ms(frame.pts_ms) * _TICKS_PER_MS - start
-        samples.append(Sample(data, following - start, offset, frame.is_key))
-    return TrackFragment(boxes.VIDEO_TRACK, starts[0], samples)

@@ -137,11 +137,12 @@ def moment(fields: Any, *path: str) -> datetime | None:
 
 def at(fields: Any, *path: str) -> Any:
     """What stands at this path; None where nothing does."""
+    found = fields
     for name in path:
-        if not isinstance(fields, Mapping):
+        if not isinstance(found, Mapping):
             return None
-        fields = fields.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return fields  # pyright: ignore[reportUnknownVariableType]
+        found = cast("Mapping[str, Any]", found).get(name)
+    return found
 
 
 def texts(fields: Any, *path: str) -> list[str]:
@@ -152,7 +153,7 @@ def texts(fields: Any, *path: str) -> list[str]:
 def items(fields: Any, *path: str) -> list[Any]:
     """The items of a list; none where there is no list."""
     found = at(fields, *path)
-    return found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType]
+    return cast("list[Any]", found) if isinstance(found, list) else []
 
 
 def digest(fields: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ those of a live input. HLS is at the address that the video names; where it has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
@@ -17,19 +16,19 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from aethex.fetch import Fetcher, FetchFailed
+from aethex.providers.bodies import at
 from aethex.providers.recordings import (
     RecordingAsked,
     RecordingMedia,
     RecordingNotReady,
     RecordingUnavailable,
+    ask_api,
     text_at,
-    value_at,
 )
 from aethex.settings import Settings
 
 API_URL = "https://api.cloudflare.com/client/v4"
 _TOKEN_LASTS = timedelta(hours=12)
-_MOST_BYTES = 8 * 1024**2
 
 
 class CloudflareRecordings:
@@ -49,7 +48,7 @@ class CloudflareRecordings:
         """With the account and its token where they are set."""
         return cls(settings.cloudflare_account_id, settings.cloudflare_api_token)
 
-    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> RecordingMedia:
+    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> RecordingMedia:
         """See RecordingSource."""
         uid, hls = recording.external_id, recording.hls_url
         if self._token is not None and (recording.is_to_look_up or hls is None):
@@ -65,7 +64,7 @@ class CloudflareRecordings:
             hls = hls.replace(uid, self._signed(fetch, uid, now), 1)
         return RecordingMedia(hls)
 
-    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> str:
+    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> str:
         """See RecordingSource."""
         uid = str(self._video(fetch, recording)["uid"])
         made = self._ask(fetch, "GET", f"{_part(uid)}/downloads")
@@ -77,7 +76,7 @@ class CloudflareRecordings:
                 f"Cloudflare makes no MP4 of recording {uid} (live recordings: under 4 hours)."
             )
         if status != "ready" or url is None:
-            percent = value_at(made, "default", "percentComplete") or 0
+            percent = at(made, "default", "percentComplete") or 0
             raise RecordingNotReady(f"Cloudflare is making an MP4 of {uid}: {percent} %.")
         return url.replace(uid, self._signed(fetch, uid, now), 1) if recording.is_signed else url
 
@@ -111,15 +110,8 @@ class CloudflareRecordings:
                 "and AETHEX_CLOUDFLARE_API_TOKEN."
             )
         url = f"{self._api_url}/accounts/{_part(self._account_id)}/stream/{path}"
-        headers = {
-            "Authorization": f"Bearer {self._token.get_secret_value()}",
-            "Content-Type": "application/json",
-        }
-        content = None if body is None else json.dumps(body).encode()
-        answer = fetch.request(
-            method, url, max_bytes=_MOST_BYTES, headers=headers, content=content
-        ).json()
-        result = value_at(answer, "result")
+        authorization = f"Bearer {self._token.get_secret_value()}"
+        result = at(ask_api(fetch, method, url, authorization, body), "result")
         return {} if result is None else result
 
 

@@ -107,7 +107,7 @@ class CloudflareWebhooks:
             return None
         return cls(signing, notification, settings.webhook_tolerance_seconds)
 
-    def verify(self, sent: Sent, now: datetime) -> None:
+    def verify(self, sent: Sent, now: datetime, /) -> None:
         """Raises Refused."""
         is_notification = "cf-webhook-auth" in sent.headers and (
             "webhook-signature" not in sent.headers

@@ -8,13 +8,14 @@ docs/webhooks.md has the lines. The names since 1.19.3 (available) and before (r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
+
+from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, number, read_fields, redact, text
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
-from aethex.providers.verifying import TOKEN_PARAMETER, SharedToken
+from aethex.providers.shared_token import TOKEN_PARAMETER, SharedTokenWebhooks
 from aethex.settings import Settings
 
 _SIGNALS: dict[str, NoticeKind] = {
@@ -30,24 +31,16 @@ _SECRETS = {"query", "token", "password", "pass", "key", "user"}
 _AT_ONCE_SECONDS = 5.0
 
 
-class MediaMtxWebhooks:
+class MediaMtxWebhooks(SharedTokenWebhooks):
     """Hooks of MediaMTX servers."""
 
     name: ClassVar[str] = "mediamtx"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MEDIAMTX_WEBHOOK_TOKEN",)
 
-    def __init__(self, shared: SharedToken) -> None:
-        self._shared = shared
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
-        """With the token of its hooks (`AETHEX_MEDIAMTX_WEBHOOK_TOKEN`)."""
-        token = settings.mediamtx_webhook_token
-        return cls(SharedToken(token, settings.webhook_senders)) if token else None
-
-    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
-        """Raises Refused."""
-        self._shared.verify(sent)
+    @staticmethod
+    def token(settings: Settings) -> SecretStr | None:
+        """The token that they send along."""
+        return settings.mediamtx_webhook_token
 
     @classmethod
     def fields(cls, sent: Sent) -> dict[str, Any]:

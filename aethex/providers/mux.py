@@ -52,7 +52,7 @@ class MuxWebhooks:
         secret = settings.mux_webhook_secret
         return cls(secret, settings.webhook_tolerance_seconds) if secret else None
 
-    def verify(self, sent: Sent, now: datetime) -> None:
+    def verify(self, sent: Sent, now: datetime, /) -> None:
         """Raises Refused."""
         header = sent.headers.get("mux-signature")
         names = ("t", "v1")

@@ -8,7 +8,6 @@ available for a day (`PUT /video/v1/assets/{id}/master-access`): so no signing k
 from __future__ import annotations
 
 import base64
-import json
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
@@ -16,18 +15,18 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from aethex.fetch import Fetcher
+from aethex.providers.bodies import at
 from aethex.providers.recordings import (
     RecordingAsked,
     RecordingMedia,
     RecordingNotReady,
     RecordingUnavailable,
+    ask_api,
     text_at,
-    value_at,
 )
 from aethex.settings import Settings
 
 API_URL = "https://api.mux.com"
-_MOST_BYTES = 8 * 1024**2
 
 
 class MuxRecordings:
@@ -50,13 +49,13 @@ class MuxRecordings:
         """With the access token where it is set."""
         return cls(settings.mux_token_id, settings.mux_token_secret)
 
-    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> RecordingMedia:
+    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> RecordingMedia:
         """See RecordingSource."""
         if recording.is_signed or recording.hls_url is None:
             return RecordingMedia(None, self.mp4(fetch, recording, now))
         return RecordingMedia(recording.hls_url, recording.mp4_url)
 
-    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> str:  # noqa: ARG002
+    def mp4(self, fetch: Fetcher, recording: RecordingAsked, _now: datetime, /) -> str:
         """The static rendition that it told of, else the master."""
         if recording.mp4_url is not None and not recording.is_signed:
             return recording.mp4_url
@@ -82,15 +81,6 @@ class MuxRecordings:
             )
         asset = quote(recording.external_id, safe="")
         pair = f"{self._token_id}:{self._secret.get_secret_value()}".encode()
-        headers = {
-            "Authorization": f"Basic {base64.b64encode(pair).decode()}",
-            "Content-Type": "application/json",
-        }
-        answer = fetch.request(
-            method,
-            f"{self._api_url}/video/v1/assets/{asset}{path}",
-            max_bytes=_MOST_BYTES,
-            headers=headers,
-            content=None if body is None else json.dumps(body).encode(),
-        ).json()
-        return value_at(answer, "data")
+        url = f"{self._api_url}/video/v1/assets/{asset}{path}"
+        authorization = f"Basic {base64.b64encode(pair).decode()}"
+        return at(ask_api(fetch, method, url, authorization, body), "data")

@@ -7,12 +7,13 @@ and comes as the form's field `key`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
+
+from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, read_form, redact, text
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
-from aethex.providers.verifying import SharedToken
+from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
 
 _SIGNALS: dict[str, NoticeKind] = {"publish": "connected", "publish_done": "disconnected"}
@@ -21,24 +22,16 @@ _AT_ONCE_SECONDS = 5.0
 """Its clients are numbered anew with each start, so the same form is soon something new."""
 
 
-class NginxRtmpWebhooks:
+class NginxRtmpWebhooks(SharedTokenWebhooks):
     """Notifications of nginx-rtmp servers."""
 
     name: ClassVar[str] = "nginx_rtmp"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_NGINX_RTMP_WEBHOOK_TOKEN",)
 
-    def __init__(self, shared: SharedToken) -> None:
-        self._shared = shared
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
-        """With the token of its notifications (`AETHEX_NGINX_RTMP_WEBHOOK_TOKEN`)."""
-        token = settings.nginx_rtmp_webhook_token
-        return cls(SharedToken(token, settings.webhook_senders)) if token else None
-
-    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
-        """Raises Refused."""
-        self._shared.verify(sent)
+    @staticmethod
+    def token(settings: Settings) -> SecretStr | None:
+        """The token that they send along."""
+        return settings.nginx_rtmp_webhook_token
 
     @classmethod
     def fields(cls, sent: Sent) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class WebhookSource(Protocol):
         """The provider as the settings have it; None without a secret."""
         ...
 
-    def verify(self, sent: Sent, now: datetime) -> None:
+    def verify(self, sent: Sent, now: datetime, /) -> None:
         """Raises Refused unless the provider itself sent these bytes, lately where it says when."""
         ...
 

@@ -6,12 +6,13 @@ Nothing in an event says which server sent it, so the webhook's address does: `?
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, cast
+
+from pydantic import SecretStr
 
 from aethex.providers.bodies import at, moment, read_json, redact, text
 from aethex.providers.notices import Notice, NoticeKind, Sent
-from aethex.providers.verifying import SharedToken
+from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
 
 _INPUT = "input"
@@ -23,24 +24,16 @@ _SIGNALS: dict[str, NoticeKind] = {
 _KEPT = {"id", "name", "summary", "streamTitle", "timestamp"}
 
 
-class OwncastWebhooks:
+class OwncastWebhooks(SharedTokenWebhooks):
     """Webhooks of Owncast servers."""
 
     name: ClassVar[str] = "owncast"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_OWNCAST_WEBHOOK_TOKEN",)
 
-    def __init__(self, shared: SharedToken) -> None:
-        self._shared = shared
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
-        """With the token of its webhooks (`AETHEX_OWNCAST_WEBHOOK_TOKEN`)."""
-        token = settings.owncast_webhook_token
-        return cls(SharedToken(token, settings.webhook_senders)) if token else None
-
-    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
-        """Raises Refused."""
-        self._shared.verify(sent)
+    @staticmethod
+    def token(settings: Settings) -> SecretStr | None:
+        """The token that they send along."""
+        return settings.owncast_webhook_token
 
     @classmethod
     def fields(cls, sent: Sent) -> dict[str, Any]:

@@ -1,17 +1,21 @@
 """Where the recordings of providers are to be fetched from.
 
-What belongs here: the protocol, and who has it. What does not: fetching them (`aethex.workers`),
+What belongs here: the protocol, and asking an API. What does not: fetching them (`aethex.workers`),
 and each provider's own addresses (a file each).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 from aethex.fetch import Fetcher
+from aethex.providers.bodies import at
+
+_MOST_ANSWER_BYTES = 8 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,13 @@ class RecordingSource(Protocol):
 
     name: ClassVar[str]
 
-    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> RecordingMedia:
+    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> RecordingMedia:
         """Where its HLS (or, without one, its MP4) is. Raises RecordingNotReady,
         RecordingUnavailable.
         """
         ...
 
-    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> str:
+    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> str:
         """Where it is as one MP4 file; the provider is asked to make one where it has to be.
 
         Raises RecordingNotReady, RecordingUnavailable.
@@ -69,7 +73,9 @@ class PlainSource:
 
     name: ClassVar[str] = "plain"
 
-    def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> RecordingMedia:  # noqa: ARG002
+    def media(
+        self, _fetch: Fetcher, recording: RecordingAsked, _now: datetime, /
+    ) -> RecordingMedia:
         """What it told."""
         if recording.hls_url is None and recording.mp4_url is None:
             raise RecordingUnavailable(
@@ -78,21 +84,26 @@ class PlainSource:
             )
         return RecordingMedia(recording.hls_url, recording.mp4_url)
 
-    def mp4(self, fetch: Fetcher, recording: RecordingAsked, now: datetime) -> str:  # noqa: ARG002
+    def mp4(self, _fetch: Fetcher, recording: RecordingAsked, _now: datetime, /) -> str:
         """What it told."""
         if recording.mp4_url is None:
             raise RecordingUnavailable(f"Recording {recording.external_id} has no MP4.")
         return recording.mp4_url
 
 
-def value_at(answer: Any, *names: str) -> Any:
-    """What an answer has under names within names; None where it has nothing."""
-    for name in names:
-        answer = cast("dict[str, Any]", answer).get(name) if isinstance(answer, dict) else None
-    return answer
+def ask_api(fetch: Fetcher, method: str, url: str, authorization: str, body: Any) -> Any:
+    """What a provider's API answers in JSON; `body` is sent as JSON, None as nothing."""
+    answer = fetch.request(
+        method,
+        url,
+        max_bytes=_MOST_ANSWER_BYTES,
+        headers={"Authorization": authorization, "Content-Type": "application/json"},
+        content=None if body is None else json.dumps(body).encode(),
+    )
+    return answer.json()
 
 
 def text_at(answer: Any, *names: str) -> str | None:
-    """The same, if it is a text that is not empty."""
-    found = value_at(answer, *names)
+    """A text in an answer, exactly as it is (addresses may be long); None for an empty one."""
+    found = at(answer, *names)
     return found if isinstance(found, str) and found else None

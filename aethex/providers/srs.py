@@ -6,14 +6,15 @@ An input's id is `app/stream`. Its stream key stands behind the name: `rtmp://ho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
+
+from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, read_json, redact, text
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
-from aethex.providers.verifying import SharedToken
+from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
 
 _SIGNALS: dict[str, NoticeKind] = {"on_publish": "connected", "on_unpublish": "disconnected"}
@@ -22,24 +23,16 @@ _REPEAT_SECONDS = 3600.0
 """A client's id is random but short, so it may come again after a while."""
 
 
-class SrsWebhooks:
+class SrsWebhooks(SharedTokenWebhooks):
     """Callbacks of SRS servers."""
 
     name: ClassVar[str] = "srs"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_SRS_WEBHOOK_TOKEN",)
 
-    def __init__(self, shared: SharedToken) -> None:
-        self._shared = shared
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self | None:
-        """With the token of its callbacks (`AETHEX_SRS_WEBHOOK_TOKEN`)."""
-        token = settings.srs_webhook_token
-        return cls(SharedToken(token, settings.webhook_senders)) if token else None
-
-    def verify(self, sent: Sent, now: datetime) -> None:  # noqa: ARG002
-        """Raises Refused."""
-        self._shared.verify(sent)
+    @staticmethod
+    def token(settings: Settings) -> SecretStr | None:
+        """The token that they send along."""
+        return settings.srs_webhook_token
 
     @classmethod
     def fields(cls, sent: Sent) -> dict[str, Any]:

@@ -92,7 +92,11 @@ async def authorize_mediamtx(request: Request) -> Response:
     def may_publish() -> bool:
         with resources.library.session() as s:
             of = inputs.by_external_id(s, MediaMtxWebhooks.name, path or "")
-            return of is not None and any([inputs.is_key_of(of, key) for key in keys])  # noqa: C419
+            if of is None:
+                return False
+            # every one is compared, so that the time taken says nothing
+            fits = [inputs.is_key_of(of, key) for key in keys]
+            return any(fits)
 
     if action != "publish" or not await anyio.to_thread.run_sync(may_publish):
         raise Problem(

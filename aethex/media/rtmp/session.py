@@ -84,21 +84,22 @@ class PublisherSession:
 
     def receive(self, data: bytes) -> list[Event]:
         """What the bytes mean. After `Publish` nothing more is read from them until `accept`."""
+        return list(self._receive(data))
+
+    def _receive(self, data: bytes) -> Iterator[Event]:
+        """What came before an error is handed out before the end that it brings about."""
         if self._state is _State.OVER:
-            return []
+            return
         self._received_bytes += len(data)
-        events: list[Event] = []
         try:
             if self._state in (_State.HELLO, _State.HELLO_AGAIN):
                 data = self._shake_hands(data)
             self._chunks.feed(data)
-            for event in self._read_messages():
-                events.append(event)  # noqa: PERF402 - what came before an error is kept
+            yield from self._read_messages()
             self._check_unknown()
             self._acknowledge()
         except BadRtmp as error:
-            events.append(self._end(is_clean=False, reason=str(error)))
-        return events
+            yield self._end(is_clean=False, reason=str(error))
 
     def accept(self) -> list[Event]:
         """Let the publisher in; returns what it sent ahead of the answer."""

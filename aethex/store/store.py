@@ -1,23 +1,15 @@
-"""Objects: one API over a folder and R2 (or any S3), chosen by URL.
+"""The store: reading, writing and listing objects, in a folder or in R2.
 
-What belongs here: reading, writing and listing objects, with the conditional writes that publishing
-and builds stand on. What does not: what the objects mean, and the administration of a bucket.
-
-Every write is atomic, and durable when the call returns. Keys are relative paths with `/`; a
-folder cannot hold both `a` and `a/b`, so no part of the platform asks for that. obstore
-moves the bytes; its folder store can neither fsync nor replace if unchanged, so a folder's writes
-are `durable.DurableFolder`'s. A `Store` may be used from several threads; a forked child opens
-its own.
+What belongs here: the API that others use. What does not: what only S3 has (`s3.py`), what only a
+folder needs (`durable.py`), what a key may be (`objects.py`), and what can go wrong (`errors.py`).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,79 +20,16 @@ import obstore
 from obstore import exceptions as obstore_errors
 from obstore.store import LocalStore, S3Store
 
-from aethex.durable import RESERVED_NAME, DurableFolder
-from aethex.s3 import list_objects, open_s3, put_conditionally, upload, upload_stream
-from aethex.settings import Settings
-from aethex.store_errors import (
-    AlreadyExists,
-    Conflict,
-    NotFound,
-    RangeNotSatisfiable,
-    StoreError,
-    StoreFull,
-    StoreUnreachable,
-    first_line,
-    translate,
-)
+from aethex.store.durable import DurableFolder
+from aethex.store.errors import AlreadyExists, Conflict, NotFound, StoreError, first_line, translate
+from aethex.store.objects import ObjectInfo, check_key, etag_of_stat, info_of_stat, info_of_write
+from aethex.store.s3 import list_objects, open_s3, put_conditionally, upload, upload_stream
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ObjectMeta, PutMode
 
-__all__ = [
-    "AlreadyExists",
-    "Conflict",
-    "NotFound",
-    "ObjectInfo",
-    "RangeNotSatisfiable",
-    "Store",
-    "StoreError",
-    "StoreFull",
-    "StoreUnreachable",
-    "check_key",
-    "open_store",
-]
-
 DEFAULT_CHUNK_BYTES = 1024 * 1024
 _DELETE_BATCH = 1_000
-
-
-@dataclass(frozen=True)
-class ObjectInfo:
-    """One stored object: its key, size, version tag and time of last change (UTC)."""
-
-    key: str
-    size_bytes: int
-    etag: str
-    modified_at: datetime
-
-
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name. Raises StoreError for a URL that is none."""
-    secret = settings.store_secret_access_key
-    return Store.open(
-        settings.effective_store_url,
-        endpoint=settings.store_endpoint,
-        region=settings.store_region,
-        access_key_id=settings.store_access_key_id,
-        secret_access_key=secret.get_secret_value() if secret else None,
-    )
-
-
-def check_key(key: str) -> str:
-    """The key itself when it is one: relative, printable, no empty, `.` or `..` part.
-
-    Raises ValueError otherwise. `#` and `\\` are refused: no folder keeps them reliably.
-    """
-    parts = key.split("/")
-    if not key or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"not a store key (empty or dotted part): {key!r}")
-    if not key.isprintable() or re.search(r"[#\\]", key):
-        raise ValueError(f"not a store key (character that is not allowed): {key!r}")
-    if parts[0] == RESERVED_NAME:
-        raise ValueError(f"not a store key (reserved name): {key!r}")
-    if len(key.encode()) > 900 or max(len(part.encode()) for part in parts) > 255:
-        raise ValueError(f"not a store key (too long): {key[:40]!r}…")
-    return key
 
 
 class Store:
@@ -155,8 +84,8 @@ class Store:
         with self._errors(key):
             if isinstance(self._backend, S3Store):
                 etag = upload(self._backend, key, data, content_type)
-                return _info_of_write(key, data, etag)
-            return _info_of_stat(key, self._folder.write(key, data))
+                return info_of_write(key, data, etag)
+            return info_of_stat(key, self._folder.write(key, data))
 
     def put_stream(
         self,
@@ -177,7 +106,7 @@ class Store:
             if isinstance(self._backend, S3Store):
                 etag = upload_stream(self._backend, key, counted, size_bytes, content_type)
                 return ObjectInfo(key, size_bytes, etag, datetime.now(UTC))
-            return _info_of_stat(key, self._folder.write(key, counted))
+            return info_of_stat(key, self._folder.write(key, counted))
 
     def create(
         self, key: str, data: bytes | Path, *, content_type: str | None = None
@@ -195,8 +124,8 @@ class Store:
         with self._errors(key):
             if isinstance(self._backend, S3Store):
                 etag = put_conditionally(self._backend, key, data, "create", content_type)
-                return _info_of_write(key, data, etag)
-            return _info_of_stat(key, self._folder.write(key, data, allow=must_be_absent))
+                return info_of_write(key, data, etag)
+            return info_of_stat(key, self._folder.write(key, data, allow=must_be_absent))
 
     def replace(
         self, key: str, data: bytes | Path, *, if_match: str, content_type: str | None = None
@@ -209,15 +138,15 @@ class Store:
         check_key(key)
 
         def must_be_unchanged(stat: os.stat_result | None) -> None:
-            if stat is None or _etag_of_stat(stat) != if_match:
+            if stat is None or etag_of_stat(stat) != if_match:
                 raise Conflict(f"{key} has changed since it was read.")
 
         with self._errors(key):
             if isinstance(self._backend, S3Store):
                 mode: PutMode = {"e_tag": if_match}
                 etag = put_conditionally(self._backend, key, data, mode, content_type)
-                return _info_of_write(key, data, etag)
-            return _info_of_stat(key, self._folder.write(key, data, allow=must_be_unchanged))
+                return info_of_write(key, data, etag)
+            return info_of_stat(key, self._folder.write(key, data, allow=must_be_unchanged))
 
     def delete(self, keys: Iterable[str]) -> int:
         """Remove objects and return how many keys were given; missing ones are fine."""
@@ -333,7 +262,7 @@ class Store:
                     yield self._info(meta)
             else:
                 for name, stat in self._folder.files(folder, start_after or ""):
-                    yield _info_of_stat(name, stat)
+                    yield info_of_stat(name, stat)
 
     def local_path(self, key: str) -> Path | None:
         """The object's file in a folder store, else None."""
@@ -403,19 +332,3 @@ def _range_options(start: int, end: int | None) -> GetOptions | None:
     if end is not None:
         return {"range": (start, end)}
     return {"range": {"offset": start}} if start else None
-
-
-def _etag_of_stat(stat: os.stat_result) -> str:
-    """The etag that obstore gives a file (a test compares them)."""
-    return f'"{stat.st_ino:x}-{stat.st_mtime_ns // 1000:x}-{stat.st_size:x}"'
-
-
-def _info_of_write(key: str, data: bytes | Path, etag: str) -> ObjectInfo:
-    """R2 answers a write with the etag only; the time is this machine's."""
-    size_bytes = data.stat().st_size if isinstance(data, Path) else len(data)
-    return ObjectInfo(key, size_bytes, etag, datetime.now(UTC))
-
-
-def _info_of_stat(key: str, stat: os.stat_result) -> ObjectInfo:
-    modified_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-    return ObjectInfo(key, stat.st_size, _etag_of_stat(stat), modified_at)

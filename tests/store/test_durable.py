@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from aethex.durable import RESERVED_NAME
 from aethex.store import AlreadyExists, Store, StoreError, StoreFull
+from aethex.store.durable import RESERVED_NAME
 
 WRITER = """
 import sys

@@ -16,7 +16,7 @@ import obstore
 from obstore import exceptions as obstore_errors
 from obstore.store import S3Store
 
-from aethex.store_errors import AlreadyExists, Conflict, StoreError, first_line
+from aethex.store.errors import AlreadyExists, Conflict, StoreError, first_line
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
