@@ -53,6 +53,9 @@ class RunStarted:
 class RunSeen:
     """The first frame of a new run is here: media time 0 is now."""
 
+    is_late: bool
+    """It is the first run, and frames came before it that cannot be decoded without a keyframe."""
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentBytes:
@@ -96,6 +99,8 @@ class Segmenter:
         self._sound_config: bytes | None = None
         self._is_sound_heard = False
         self._run: Run | None = None
+        self._is_first = True
+        self._is_late = False
         self.left_out: set[str] = set()
         """Codecs of sound that was left out."""
 
@@ -160,10 +165,13 @@ class Segmenter:
             yield from self._end_run("format", frame.dts_ms)
             run = None
         if run is None:
-            if frame.is_key and self._avcc is not None:
-                yield RunSeen()
-                self._run = run = self._begin_run(self._avcc, frame)
-                run.append(frame)
+            if not frame.is_key or self._avcc is None:
+                self._is_late = self._is_first
+                return
+            yield RunSeen(self._is_late)
+            self._is_first = self._is_late = False
+            self._run = run = self._begin_run(self._avcc, frame)
+            run.append(frame)
             return
         is_idr = frame.is_key and run.is_idr(frame)
         if self._is_cut(run, frame, is_idr):

@@ -24,6 +24,7 @@ from aethex.media.flv import (
 )
 from aethex.media.record import (
     RunEnded,
+    RunSeen,
     RunStarted,
     SegmentBytes,
     SegmentClosed,
@@ -244,6 +245,10 @@ def test_before_the_first_keyframe_nothing_can_be_shown(events: list[Event]):
     late = [one for at, one in _with_times(events) if at >= 500 or isinstance(one, VideoConfig)]
     (run,) = recorded(late)
     assert lengths([run]) == [[4000, 4000]]
+    for came, is_late in ((events, False), (late, True)):
+        segmenter = Segmenter()
+        outputs = [output for event in came for output in segmenter.add(event)]
+        assert [one for one in outputs if isinstance(one, RunSeen)] == [RunSeen(is_late)]
 
 
 def test_pictures_that_browsers_do_not_play_are_refused():

@@ -43,14 +43,14 @@ class Capture:
         clock: Callable[[], datetime],
         note_break: NoteBreak,
     ) -> None:
-        """`note_break` is told why something will be missing from now on."""
+        """`note_break` is told why something will be missing from now on; it must not wait."""
         self.stream_id = stream_id
         self.segments = 0
         self._input_id = input_id
         self._spool = spool
         self._archive = archive
         self._clock = clock
-        self._note_break = note_break
+        self.note_break = note_break
         self._reader = FlvReader()
         self._segmenter = Segmenter()
         self._seen_at: datetime | None = None
@@ -74,7 +74,10 @@ class Capture:
             logger.warning("sound of %s was left out: it is %s, not AAC", self.stream_id, codec)
 
     async def _carry_out(self, outputs: Sequence[Output]) -> None:
-        seen_at = self._clock() if any(isinstance(one, RunSeen) for one in outputs) else None
+        seen = [one for one in outputs if isinstance(one, RunSeen)]
+        seen_at = self._clock() if seen else None
+        if any(one.is_late for one in seen):
+            self.note_break("late_start")
         before = [one for one in outputs if not isinstance(one, RunSeen)]
         closed: list[SpooledSegment] = []
         try:
@@ -100,7 +103,7 @@ class Capture:
         if self._run is not None:
             self._run.end()
             self._run = None
-        self._note_break("store")
+        self.note_break("store")
 
     # in a thread
 
@@ -121,7 +124,7 @@ class Capture:
                         self._run.end()
                         self._run = None
                     if output.why == "jump":
-                        self._note_break("dropped")
+                        self.note_break("dropped")
                 case RunSeen():
                     pass
         return closed

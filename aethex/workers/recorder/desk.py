@@ -111,9 +111,8 @@ class Desk:
         _insist(tell)
         logger.info("stream %s: input %s %s", admission.stream_id, admission.input_id, kind)
 
-    def note(self, stream_id: str, cause: GapCause) -> None:
-        """Remember why something is missing from now on."""
-        at = self._clock()
+    def note(self, stream_id: str, at: datetime, cause: GapCause) -> None:
+        """Remember why something is missing from that moment on."""
 
         def tell() -> None:
             with self._library.session() as s:

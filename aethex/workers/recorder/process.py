@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,6 +85,7 @@ class Recorder:
         self._finishing = asyncio.Semaphore(_FINISHED_AT_ONCE)
         self._looked_back_at = float("-inf")
         self._was_away = False
+        self._notes = ThreadPoolExecutor(1, "notes")
 
     async def run(self) -> None:
         """Record until `stop` is set; then close segments, upload, and end."""
@@ -91,6 +93,7 @@ class Recorder:
             stack.callback(self._holds.close)
             stack.callback(self._spool.close)
             stack.callback(self._archive.close)
+            stack.callback(self._notes.shutdown)
             stack.push_async_callback(self._drain)
             for segment in await asyncio.to_thread(self._spool.adopt_left):
                 self._archive.offer(segment)
@@ -209,7 +212,10 @@ class Recorder:
 
     def _begin_pull(self, admission: Admission, pull: Pull) -> Publication:
         tells = pull.stream_id is None
-        return self._publication(admission, lost_cause="network", tells=tells)
+        publication = self._publication(admission, lost_cause="network", tells=tells)
+        if not tells and admission.last_end_at is None:
+            publication.capture.note_break("late_start")  # its provider said before that it is live
+        return publication
 
     def _publication(
         self,
@@ -222,8 +228,8 @@ class Recorder:
             self._archive.knows_end(stream_id, admission.last_end_at)
 
         def note(cause: GapCause) -> None:
-            with suppress(Exception):  # the gap is there without its cause, too
-                self._desk.note(stream_id, cause)
+            # beside the recording, which must not wait for a database that is away
+            self._notes.submit(self._note, stream_id, self._clock(), cause)
 
         capture = Capture(
             stream_id, admission.input_id, self._spool, self._archive, self._clock, note
@@ -234,6 +240,10 @@ class Recorder:
         self._publications.add(publication)
         self._wake.set()
         return publication
+
+    def _note(self, stream_id: str, at: datetime, cause: GapCause) -> None:
+        with suppress(Exception):  # the gap is there without its cause, too
+            self._desk.note(stream_id, at, cause)
 
     def _over(self, publication: Publication) -> None:
         self._publications.discard(publication)

@@ -63,6 +63,32 @@ def test_a_stream_becomes_a_vod_that_plays_from_end_to_end(
     assert vod.size_bytes == sum(info.size_bytes for info in studio.store.list("vods"))
 
 
+def test_frames_before_the_first_keyframe_are_missing(
+    studio: Studio, library: Library, flv: Path, tmp_path: Path
+):
+    stream = add_live_stream(library)
+    late = tmp_path / "late.flv"
+    late.write_bytes(without_first_keyframe(flv.read_bytes()))
+    studio.record(stream, late, starts=(1.0,))
+    end_stream(library, stream.id, timedelta(seconds=12.0))
+    studio.finish()
+    with library.session() as s:
+        capture = captures.of_stream(s, stream.id)
+        assert capture is not None
+        found = ledger(s, capture.vod_id)
+    assert [(gap.from_ms, gap.to_ms, gap.cause) for gap in found.gaps] == [(0, 1000, "late_start")]
+
+
+def without_first_keyframe(flv: bytes) -> bytes:
+    """The file without its first picture: a tag is 11 bytes, the data, and its size in 4 bytes."""
+    at = 13
+    while True:
+        size = 11 + int.from_bytes(flv[at + 1 : at + 4], "big") + 4
+        if flv[at] == 9 and flv[at + 11 : at + 13] == b"\x17\x01":
+            return flv[:at] + flv[at + size :]
+        at += size
+
+
 def test_a_stream_that_was_joined_with_another_one_loses_nothing(
     studio: Studio, library: Library, flv: Path
 ):
