@@ -17,6 +17,7 @@ from aethex.commands import (
     bucket,
     forgetting,
     importing,
+    jobs,
     live_inputs,
     pipeline,
     platform,
@@ -43,6 +44,7 @@ app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
 app.add_typer(live_inputs.app, name="inputs")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(bucket.app, name="bucket")
 app.add_typer(vods.app, name="vods")
 platform.add_commands(app)
