@@ -229,8 +229,8 @@ def cancel(s: Session, actor: Actor, job_id: str) -> Job:
 
 def _queue_again(s: Session, job: Job) -> bool:
     """Whether it is queued; not where the same was asked for in the same moment."""
-    values = _ended("queued") | {"attempts": 0, "progress": {}, "run_after": _now()}
-    query = update(Job).where(Job.id == job.id).values(values)
+    values: dict[str, Any] = {"attempts": 0, "progress": {}, "run_after": _now()}
+    query = update(Job).where(Job.id == job.id).values(_ended("queued") | values)
     try:
         with s.begin_nested():
             s.execute(_silent(query))
