@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,6 +79,14 @@ def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
             raise KeyRefused(f"The stream key is not that of {notice.input_id}.")
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is new of a webhook: ids of events that wait to be applied, and how many are ignored."""
+
+    waiting: list[str]
+    ignored: int
+
+
 def keep(
     s: Session,
     source: WebhookSource,
@@ -85,9 +94,9 @@ def keep(
     notices: Sequence[Notice],
     now: datetime,
     ignored_because: str | None = None,
-) -> list[str]:
-    """Put notices into the inbox; ids of those that are new and wait to be applied."""
-    waiting: list[str] = []
+) -> Kept:
+    """Put notices into the inbox; repeats change nothing."""
+    new: list[WebhookEvent] = []
     for notice in notices:
         ignored = ignored_because or (notice.note or "not known" if _is_unknown(notice) else None)
         event = inbox.add(
@@ -105,9 +114,10 @@ def keep(
                 ignored_because=ignored,
             ),
         )
-        if event is not None and event.state == "waiting":
-            waiting.append(event.id)
-    return waiting
+        if event is not None:
+            new.append(event)
+    waiting = [event.id for event in new if event.state == "waiting"]
+    return Kept(waiting, len(new) - len(waiting))
 
 
 def apply(library: Library, event_id: str, now: datetime, *, again: bool = False) -> str:
