@@ -33,6 +33,10 @@ WAITING_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 BATCH = 100
 
+REFUSED_SECONDS = 60.0
+"""Of an input one refused publisher is kept in this time: who guesses keys must not fill the disk.
+"""
+
 _UNSAID = timedelta(seconds=10)
 """A recording whose length nobody says was finished when it was told of, so it ran before that."""
 
@@ -95,22 +99,28 @@ def keep(
     now: datetime,
     ignored_because: str | None = None,
 ) -> Kept:
-    """Put notices into the inbox; repeats change nothing."""
+    """Put notices into the inbox; repeats change nothing.
+
+    `ignored_because`: why a publisher was not let in.
+    """
     new: list[WebhookEvent] = []
     for notice in notices:
+        key, repeat_seconds = notice.key, notice.repeat_seconds
+        if ignored_because is not None:
+            key, repeat_seconds = f"refused {notice.input_id}", REFUSED_SECONDS
         ignored = ignored_because or (notice.note or "not known" if _is_unknown(notice) else None)
         event = inbox.add(
             s,
             inbox.NewEvent(
                 provider=source.name,
-                key=notice.key,
+                key=key,
                 kind=notice.label,
                 at=min(notice.at or now, now),  # a source whose clock is ahead cannot know better
                 received_at=now,
                 body=body,
                 external_id=notice.input_id,
                 recording_id=notice.recording.external_id if notice.recording else None,
-                repeat_seconds=notice.repeat_seconds,
+                repeat_seconds=repeat_seconds,
                 ignored_because=ignored,
             ),
         )

@@ -196,7 +196,10 @@ def _take(resources: Resources, source: WebhookSource, sent: Sent) -> tuple[int,
             refusal = error
         ignored = inbox.refused_note(refusal) if refusal else None
         kept = inbox.keep(s, source, body, notices, now, ignored)
-    _count(resources, source.name, "refused" if refusal else "ignored", kept.ignored)
+    if refusal is not None:  # each one, while not each is kept
+        _count(resources, source.name, "refused")
+    else:
+        _count(resources, source.name, "ignored", kept.ignored)
     for event_id in kept.waiting:
         outcome = "waiting"
         try:
