@@ -17,6 +17,7 @@ from aethex.commands import (
     bucket,
     forgetting,
     importing,
+    jobs,
     live_inputs,
     pipeline,
     platform,
@@ -43,10 +44,11 @@ app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(tokens.app, name="token")
 app.add_typer(live_inputs.app, name="inputs")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(recording.app, name="recorder")
 app.add_typer(bucket.app, name="bucket")
 app.add_typer(vods.app, name="vods")
 platform.add_commands(app)
-recording.add_commands(app)
 simulating.add_commands(app)
 accounts.add_commands(app)
 forgetting.add_commands(app)

@@ -29,6 +29,8 @@ from rich.table import Table
 output = Console()
 errors = Console(stderr=True)
 
+_PIPED_WIDTH = 10_000
+
 
 Stages = Callable[[str, float | None], None]
 """Called with what happens now and its share done, 0 to 1; None = no share is known."""
@@ -65,6 +67,14 @@ def print_report(title: str, rows: Mapping[str, object]) -> None:
     for what, value in rows.items():
         table.add_row(what, _as_text(value))
     output.print(table)
+
+
+def print_table(table: Table) -> None:
+    """A table as wide as the terminal; what is piped keeps a line a row, however long."""
+    if output.is_terminal:
+        output.print(table)
+    else:
+        Console(file=output.file, width=_PIPED_WIDTH).print(table)
 
 
 def _as_text(value: object) -> str:

@@ -1,6 +1,6 @@
 """Holds: which process records an input, known to all of them by the database's own locks.
 
-What belongs here: taking and giving back. What does not: what is done under a hold.
+What belongs here: taking and giving back, and who has one. What does not: what is done under one.
 
 A hold is a lock of the holder's connection (Postgres' session-level advisory locks), so it ends
 with its process at once, by whatever death, and no time-out has to be waited for: the next recorder
@@ -9,10 +9,17 @@ may go on in the same second. A job's lease (`jobs`) would be kept for half a mi
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import LiteralString
 
 import psycopg
+from sqlalchemy import ARRAY, Text, bindparam, text
+from sqlalchemy.orm import Session
 
 from aethex.postgres import database_url, unreachable
 from aethex.settings import Settings
@@ -20,6 +27,37 @@ from aethex.settings import Settings
 _SPACE = 24_256  # keeps these locks apart from others'
 _TAKE = "select pg_try_advisory_lock(%s, hashtext(%s))"
 _GIVE = "select pg_advisory_unlock(%s, hashtext(%s))"
+
+_APPLICATION = "aethex recorder "
+_HOST_CHARACTERS = 32  # Postgres keeps 63 of the whole name
+
+_HOLDERS = text(
+    """
+    select name, a.application_name, a.backend_start
+    from unnest(:names) as name
+    join pg_locks l on l.objid = (hashtext(name)::bigint & 4294967295)::oid
+    join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.classid = :space and l.objsubid = 2 and l.granted
+      and l.database = (select oid from pg_database where datname = current_database())
+    """
+).bindparams(bindparam("names", type_=ARRAY(Text)), space=_SPACE)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that has holds: `host:process id`, and since when it is connected."""
+
+    name: str
+    connected_at: datetime
+
+
+def holders(s: Session, names: Collection[str]) -> dict[str, Holder]:
+    """Who holds each of these names now; names that nobody holds are left out."""
+    rows = s.execute(_HOLDERS, {"names": [*names]})
+    return {
+        name: Holder(application.removeprefix(_APPLICATION), connected_at)
+        for name, application, connected_at in rows
+    }
 
 
 class Holds:
@@ -81,7 +119,7 @@ class Holds:
                 return self._connection
         try:
             connection = psycopg.connect(
-                self._url, autocommit=True, application_name="aethex recorder holds"
+                self._url, autocommit=True, application_name=_application_name()
             )
         except psycopg.Error as error:
             raise unreachable(self._url, error) from error
@@ -97,3 +135,8 @@ class Holds:
         except psycopg.Error as error:
             raise unreachable(self._url, error) from error
         return bool(row and row[0])
+
+
+def _application_name() -> str:
+    """By which others find the process that has a hold."""
+    return f"{_APPLICATION}{socket.gethostname()[:_HOST_CHARACTERS]}:{os.getpid()}"

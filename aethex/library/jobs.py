@@ -14,16 +14,19 @@ All times are the database's, so clocks of workers do not matter.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, exists, func, select, text, update
+from sqlalchemy import ColumnElement, Update, and_, exists, func, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, aliased
 
-from aethex.library.errors import LibraryError, NotInLibrary
+from aethex.library import audit
+from aethex.library.audit import Actor
+from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary
 from aethex.library.ids import new_id
 from aethex.library.models import Job, JobState, job_fences
 
@@ -32,6 +35,7 @@ CHANNEL = "aethex_jobs"
 
 _MOST_CHARACTERS = 2000  # of an error
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 5.0, 3600.0
+_ENDED_BADLY: tuple[JobState, ...] = ("failed", "cancelled")
 _OPEN = text("state in ('queued', 'running')")  # the very condition of the unique index
 # Not now(), which stands still within a transaction.
 _now = func.clock_timestamp
@@ -121,20 +125,8 @@ def get(s: Session, job_id: str) -> Job:
     """The job as it is now. Raises NotInLibrary."""
     job = s.scalar(_fresh().where(Job.id == job_id))
     if job is None:
-        raise NotInLibrary(f"There is no job {job_id}: check the id.")
+        raise _unknown(job_id)
     return job
-
-
-def try_again(s: Session, job_id: str) -> None:
-    """Queue a job that has failed once more, with all of its attempts. Others stay as they are."""
-    query = (
-        update(Job)
-        .where(Job.id == job_id, Job.state == "failed")
-        .values(state="queued", attempts=0, finished_at=None, run_after=_now())
-    )
-    kind = s.scalar(_silent(query).returning(Job.kind))
-    if kind is not None:
-        _notify(s, kind)
 
 
 def is_work_waiting(s: Session, kinds: Collection[str]) -> bool:
@@ -148,6 +140,104 @@ def count_by_state(s: Session, kinds: Collection[str] | None = None) -> dict[tup
     if kinds is not None:
         query = query.where(Job.kind.in_(kinds))
     return {(kind, state): count for kind, state, count in s.execute(query)}
+
+
+# --- what operators do ----------------------------------------------------------------------------
+
+
+def listed(
+    s: Session, *, kind: str | None = None, state: JobState | None = None, limit: int = 50
+) -> Sequence[Job]:
+    """The newest jobs of this kind and state, the newest first."""
+    query = _fresh().order_by(Job.id.desc()).limit(limit)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    if state is not None:
+        query = query.where(Job.state == state)
+    return s.scalars(query).all()
+
+
+def retry(s: Session, actor: Actor, job_id: str) -> Job:
+    """Queue a job that failed or was cancelled once more, with all of its attempts.
+
+    Whoever held it before has an older fence than the next claim gets, and ends nothing. Raises
+    NotInLibrary, and InvalidValue for one that is open or done, or that a newer one has followed.
+    """
+    job = s.scalar(_fresh().where(Job.id == job_id).with_for_update())
+    if job is None:
+        raise _unknown(job_id)
+    if job.state not in _ENDED_BADLY:
+        raise InvalidValue(
+            f"Job {job_id} is {job.state}: only one that failed or was cancelled is tried again."
+        )
+    newest = last_job(s, job.kind, job.subject_id)
+    if newest is not None and newest.id != job_id:
+        raise InvalidValue(
+            f"Job {job_id} was followed by {newest.id} about the same, which is {newest.state}: "
+            "look at that one."
+        )
+    if not _queue_again(s, job):
+        raise InvalidValue(f"{job.kind} of {job.subject_id} was asked for anew just now.")
+    audit.record(s, actor, "job.retry", job_id, kind=job.kind, subject=job.subject_id)
+    return get(s, job_id)
+
+
+def retry_failed(s: Session, actor: Actor, kind: str | None = None) -> list[str]:
+    """Queue all jobs of this kind once more that failed and that no newer one has followed; their
+    ids. Cancelled ones stay. What somebody else works on just now is left to them.
+    """
+    later = aliased(Job)
+    is_followed = exists().where(
+        later.kind == Job.kind,
+        later.subject_id == Job.subject_id,
+        tuple_(later.created_at, later.id) > tuple_(Job.created_at, Job.id),
+    )
+    query = _fresh().where(Job.state == "failed", ~is_followed).order_by(Job.id)
+    if kind is not None:
+        query = query.where(Job.kind == kind)
+    done: list[str] = []
+    for job in s.scalars(query.with_for_update(skip_locked=True, of=Job)).all():
+        if _queue_again(s, job):
+            audit.record(s, actor, "job.retry", job.id, kind=job.kind, subject=job.subject_id)
+            done.append(job.id)
+    return done
+
+
+def cancel(s: Session, actor: Actor, job_id: str) -> Job:
+    """End a job that is queued or running. Its worker finds out when it renews its lease or wants
+    to end the job, and nothing of its result stays. A job whose end is being written has ended.
+
+    Raises NotInLibrary, and InvalidValue for a job that has ended.
+    """
+    query = update(Job).where(Job.id == job_id, _OPEN).values(_ended("cancelled"))
+    was = s.scalar(select(Job.state).where(Job.id == job_id))
+    found = s.scalar(_silent(query).returning(Job.id))
+    job = get(s, job_id)
+    if found is None:
+        raise InvalidValue(f"Job {job_id} is {job.state}: only an open one can be cancelled.")
+    audit.record(
+        s,
+        actor,
+        "job.cancel",
+        job_id,
+        kind=job.kind,
+        subject=job.subject_id,
+        state=[was, "cancelled"],
+    )
+    return job
+
+
+def _queue_again(s: Session, job: Job) -> bool:
+    """Whether it is queued; not where the same was asked for in the same moment."""
+    values: dict[str, Any] = {"attempts": 0, "progress": {}, "run_after": _now()}
+    query = update(Job).where(Job.id == job.id).values(_ended("queued") | values)
+    try:
+        with s.begin_nested():
+            s.execute(_silent(query))
+    except IntegrityError:  # of each kind a subject has one open job
+        return False
+    _notify(s, job.kind)
+    return True
 
 
 # --- claiming -------------------------------------------------------------------------------------
@@ -321,7 +411,7 @@ def wait_after(attempts: int) -> float:
 
 def _ended(state: str) -> dict[str, Any]:
     """The columns that change whenever a lease ends."""
-    at = _now() if state in ("done", "failed") else None
+    at = _now() if state in ("done", "failed", "cancelled") else None
     return {"state": state, "lease_until": None, "worker_id": None, "finished_at": at}
 
 
@@ -344,6 +434,10 @@ def _one_line(error: str) -> str:
     """As the database takes it: without what is no text (a NUL, half a surrogate)."""
     words = "".join(c if c.isprintable() else " " for c in error).split()
     return " ".join(words)[:_MOST_CHARACTERS] or "no reason given"
+
+
+def _unknown(job_id: str) -> NotInLibrary:
+    return NotInLibrary(f"There is no job {job_id}: `aethex jobs list` shows them.")
 
 
 def _lost(claim: Claim) -> LeaseLost:

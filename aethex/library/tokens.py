@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aethex.library import audit
+from aethex.library.audit import COMMAND_LINE, Actor
 from aethex.library.errors import InvalidValue, NotInLibrary
 from aethex.library.ids import new_id
 from aethex.library.models import ServerToken
@@ -25,7 +27,9 @@ _FORM = re.compile(r"aethex_([0-9A-Z]{26})_([A-Za-z0-9_-]{43})")
 _SECRET_BYTES = 32
 
 
-def create(s: Session, name: str, channel_id: str | None) -> tuple[ServerToken, str]:
+def create(
+    s: Session, name: str, channel_id: str | None, actor: Actor = COMMAND_LINE
+) -> tuple[ServerToken, str]:
     """A new token for a channel, or for the platform (None), and its text: shown once, not stored.
 
     Raises InvalidValue for an empty name.
@@ -39,10 +43,13 @@ def create(s: Session, name: str, channel_id: str | None) -> tuple[ServerToken, 
     )
     s.add(token)
     s.flush()
+    audit.record(s, actor, "token.create", token_id, name=token.name, channel_id=channel_id)
     return token, _text(token_id, secret)
 
 
-def rotate(s: Session, token_id: str, now: datetime, overlap: timedelta) -> tuple[ServerToken, str]:
+def rotate(
+    s: Session, token_id: str, now: datetime, overlap: timedelta, actor: Actor = COMMAND_LINE
+) -> tuple[ServerToken, str]:
     """Give the token a new secret; the old one stays good for `overlap`. Returns its new text.
 
     Raises NotInLibrary for an unknown id, InvalidValue for a revoked one.
@@ -53,13 +60,16 @@ def rotate(s: Session, token_id: str, now: datetime, overlap: timedelta) -> tupl
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     token.previous_digest, token.previous_until = token.digest, now + overlap
     token.digest, token.rotated_at = _digest(secret), now
+    audit.record(s, actor, "token.rotate", token_id, overlap_seconds=overlap.total_seconds())
     return token, _text(token_id, secret)
 
 
-def revoke(s: Session, token_id: str, now: datetime) -> ServerToken:
+def revoke(s: Session, token_id: str, now: datetime, actor: Actor = COMMAND_LINE) -> ServerToken:
     """Make the token useless, for ever. Repeating it changes nothing. Raises NotInLibrary."""
     token = _get(s, token_id)
-    token.revoked_at = token.revoked_at or now
+    if token.revoked_at is None:
+        token.revoked_at = now
+        audit.record(s, actor, "token.revoke", token_id)
     return token
 
 

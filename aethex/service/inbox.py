@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,10 @@ WAITING_SECONDS = 5.0
 
 RETRY_SECONDS = 5.0
 BATCH = 100
+
+REFUSED_SECONDS = 60.0
+"""Of an input one refused publisher is kept in this time: who guesses keys must not fill the disk.
+"""
 
 _UNSAID = timedelta(seconds=10)
 """A recording whose length nobody says was finished when it was told of, so it ran before that."""
@@ -78,6 +83,14 @@ def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
             raise KeyRefused(f"The stream key is not that of {notice.input_id}.")
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What is new of a webhook: ids of events that wait to be applied, and how many are ignored."""
+
+    waiting: list[str]
+    ignored: int
+
+
 def keep(
     s: Session,
     source: WebhookSource,
@@ -85,29 +98,36 @@ def keep(
     notices: Sequence[Notice],
     now: datetime,
     ignored_because: str | None = None,
-) -> list[str]:
-    """Put notices into the inbox; ids of those that are new and wait to be applied."""
-    waiting: list[str] = []
+) -> Kept:
+    """Put notices into the inbox; repeats change nothing.
+
+    `ignored_because`: why a publisher was not let in.
+    """
+    new: list[WebhookEvent] = []
     for notice in notices:
+        key, repeat_seconds = notice.key, notice.repeat_seconds
+        if ignored_because is not None:
+            key, repeat_seconds = f"refused {notice.input_id}", REFUSED_SECONDS
         ignored = ignored_because or (notice.note or "not known" if _is_unknown(notice) else None)
         event = inbox.add(
             s,
             inbox.NewEvent(
                 provider=source.name,
-                key=notice.key,
+                key=key,
                 kind=notice.label,
                 at=min(notice.at or now, now),  # a source whose clock is ahead cannot know better
                 received_at=now,
                 body=body,
                 external_id=notice.input_id,
                 recording_id=notice.recording.external_id if notice.recording else None,
-                repeat_seconds=notice.repeat_seconds,
+                repeat_seconds=repeat_seconds,
                 ignored_because=ignored,
             ),
         )
-        if event is not None and event.state == "waiting":
-            waiting.append(event.id)
-    return waiting
+        if event is not None:
+            new.append(event)
+    waiting = [event.id for event in new if event.state == "waiting"]
+    return Kept(waiting, len(new) - len(waiting))
 
 
 def apply(library: Library, event_id: str, now: datetime, *, again: bool = False) -> str:

@@ -29,6 +29,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from aethex.lake.windows import watermark
+from aethex.service.library_gauges import LibraryGauges
 from aethex.store import Store, StoreError
 
 router = APIRouter(tags=["health"])
@@ -93,8 +94,17 @@ class Metrics:
             ["provider", "result"],
             registry=self.registry,
         )
+        self.webhooks = Counter(
+            "aethex_webhooks",
+            "What became of webhooks when they came in.",
+            ["provider", "outcome"],
+            registry=self.registry,
+        )
         self._lag = _WatermarkLag()
-        self.registry.register(self._lag)
+        self.library = LibraryGauges()
+        self._measured = (self._lag, self.library)
+        for collector in self._measured:
+            self.registry.register(collector)
 
     def measure_lag(self, store: Store, now: datetime) -> None:
         """Measure the watermark's age at `now` (aware UTC); there is none before the first publish.
@@ -111,7 +121,8 @@ class Metrics:
         _forget_dead_workers(Path(folder))
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together, folder)
-        together.register(self._lag)
+        for collector in self._measured:  # each process would say the same
+            together.register(collector)
         return generate_latest(together)
 
 
@@ -167,7 +178,9 @@ def _forget_dead_workers(folder: Path) -> None:
 )
 def read_metrics(request: Request) -> Response:
     """What the service counts, in Prometheus' text format."""
-    metrics: Metrics = request.app.state.resources.metrics
+    resources = request.app.state.resources
+    metrics: Metrics = resources.metrics
     with suppress(StoreError):  # the lag then grows from what it was
-        metrics.measure_lag(request.app.state.resources.store, datetime.now(UTC))
+        metrics.measure_lag(resources.store, datetime.now(UTC))
+    metrics.library.measure(resources.library)
     return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)

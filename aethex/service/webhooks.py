@@ -99,6 +99,7 @@ async def authorize_mediamtx(request: Request) -> Response:
             return any(fits)
 
     if action != "publish" or not await anyio.to_thread.run_sync(may_publish):
+        _count(resources, MediaMtxWebhooks.name, "refused")
         raise Problem(
             401, "Publish with the stream key of this path's input: `aethex inputs add` gives one."
         )
@@ -195,12 +196,23 @@ def _take(resources: Resources, source: WebhookSource, sent: Sent) -> tuple[int,
             refusal = error
         ignored = inbox.refused_note(refusal) if refusal else None
         kept = inbox.keep(s, source, body, notices, now, ignored)
-    for event_id in kept:
+    if refusal is not None:  # each one, while not each is kept
+        _count(resources, source.name, "refused")
+    else:
+        _count(resources, source.name, "ignored", kept.ignored)
+    for event_id in kept.waiting:
+        outcome = "waiting"
         try:
-            inbox.apply(resources.library, event_id, now)
+            outcome = inbox.apply(resources.library, event_id, now)
         except Exception as error:  # it is kept; the background applies it
             _log.warning("Webhook %s waits: %s", event_id, error)
-    return len(kept), str(refusal) if refusal else None
+        _count(resources, source.name, outcome)
+    return len(kept.waiting), str(refusal) if refusal else None
+
+
+def _count(resources: Resources, provider: str, outcome: str, number: int = 1) -> None:
+    if number:
+        resources.metrics.webhooks.labels(provider, outcome).inc(number)
 
 
 async def _sent(request: Request) -> Sent:
@@ -225,6 +237,7 @@ def _verified(resources: Resources, kind: type[WebhookSource], sent: Sent) -> We
         source.verify(sent, datetime.now(UTC))
     except Refused as error:
         _log.warning("A webhook of %s was refused: %s", kind.name, error)
+        _count(resources, kind.name, "refused")
         raise Problem(401, str(error), kind="webhook-refused") from error
     return source
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aethex.library import Library, retention, vods
+from aethex.library import Library, audit, retention, vods
 from aethex.library.retention import Condemned
 from aethex.settings import Settings
 from aethex.store import Store
@@ -75,6 +75,7 @@ def clean_up_vods(
             done.expired[vod.id] = vod.title
             if not is_dry_run:
                 vods.mark_deleted(s, vod.id, now, "expired")
+                audit.record(s, audit.COMMAND_LINE, "vod.expire", vod.id, title=vod.title)
         due = retention.due_for_purge(s, now, _AT_MOST)
     for number, condemned in enumerate(due):
         if progress is not None:
@@ -96,6 +97,9 @@ def _purge(library: Library, store: Store, condemned: Condemned, now: datetime) 
         store.delete([info.key for info in store.list(folder)])
     with library.session() as s:
         retention.finish_purge(s, condemned.vod_id)
+        told = {"title": condemned.title, "channel_id": condemned.channel_id}
+        told |= {"reason": condemned.reason}
+        audit.record(s, audit.COMMAND_LINE, "vod.purge", condemned.vod_id, **told)
     return purged
 
 

@@ -10,7 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from aethex.library import Channel, InvalidValue, Library, NotInLibrary, tokens
+from aethex.library import Channel, InvalidValue, Library, NotInLibrary, audit, tokens
+from aethex.library.audit import Actor
 
 NOW = datetime(2026, 1, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -64,6 +65,22 @@ def test_a_revoked_token_is_good_for_nothing(library: Library):
         assert [found.revoked_at for found in tokens.list_all(s)] == [NOW]
         with pytest.raises(InvalidValue, match="was revoked"):
             tokens.rotate(s, token.id, NOW, HOUR)
+
+
+def test_who_made_rotated_and_revoked_it_is_in_the_audit_log(library: Library, channel: Channel):
+    ada = Actor(None, "192.0.2.7")
+    with library.session() as s:
+        token, _ = tokens.create(s, "chat relay", channel.id, ada)
+        tokens.rotate(s, token.id, NOW, HOUR, ada)
+        for _ in range(2):
+            tokens.revoke(s, token.id, NOW, ada)
+        found = [(e.action, e.subject_id, e.changes) for e in reversed(audit.latest(s, 9))]
+        assert {e.address for e in audit.latest(s, 9)} == {"192.0.2.7"}
+    assert found == [
+        ("token.create", token.id, {"name": "chat relay", "channel_id": channel.id}),
+        ("token.rotate", token.id, {"overlap_seconds": 3600}),
+        ("token.revoke", token.id, {}),
+    ]
 
 
 def test_an_unknown_id_is_named(library: Library):

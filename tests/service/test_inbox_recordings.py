@@ -37,7 +37,7 @@ def take(settings, library: Library):
             source = WEBHOOKS[hook.provider].from_settings(with_secrets(settings))
             assert source is not None
             with library.session() as s:
-                kept = inbox.keep(s, source, *inbox.read(source, hook.sent()), at)
+                kept = inbox.keep(s, source, *inbox.read(source, hook.sent()), at).waiting
             for event_id in kept:
                 inbox.apply(library, event_id, at)
 
@@ -180,7 +180,7 @@ def test_signals_and_recordings_of_an_input_at_once_wait_for_each_other(
         ids = [
             event_id
             for hook in told
-            for event_id in inbox.keep(s, source, *inbox.read(source, hook.sent()), LATER)
+            for event_id in inbox.keep(s, source, *inbox.read(source, hook.sent()), LATER).waiting
         ]
     with ThreadPoolExecutor(len(ids)) as pool:
         states = [*pool.map(lambda event_id: inbox.apply(library, event_id, LATER), ids)]

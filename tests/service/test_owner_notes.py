@@ -105,6 +105,7 @@ def test_what_is_still_being_made_is_named() -> None:
         (fresh, "queued"),
         (a_vod(storyboard_key=None, mp4_key="x"), "running"),
         (fresh, "failed"),
+        (fresh, "cancelled"),
         (fresh, None),
         (a_vod(), "running"),
     ]
@@ -112,7 +113,7 @@ def test_what_is_still_being_made_is_named() -> None:
     assert said == [
         "Storyboard, preview and MP4 are being made",
         "Storyboard and preview are being made",
-        "Storyboard, preview and MP4 could not be made",
+        *["Storyboard, preview and MP4 could not be made"] * 2,
         None,
         None,
     ]

@@ -15,6 +15,7 @@ from aethex.library import (
     Vod,
     VodRun,
     VodSegment,
+    audit,
     recording,
     retention,
     vods,
@@ -76,6 +77,9 @@ def test_a_year_after_its_stream_a_vod_is_hidden_and_30_days_later_it_is_gone(
         for table in (Vod, VodRun, VodSegment):
             assert s.scalar(select(func.count()).select_from(table)) == 0
     assert clean_up_vods(library, store, settings, later).purged == []
+    with library.session() as s:  # what is left of it
+        gone, hidden = [(e.action, e.subject_id, e.changes["title"]) for e in audit.latest(s, 9)]
+    assert (hidden, gone) == (("vod.expire", vod.id, "old"), ("vod.purge", vod.id, "old"))
 
 
 def test_only_what_was_deleted_goes(library: Library, store: Store, settings: Settings):

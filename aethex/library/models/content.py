@@ -159,6 +159,8 @@ class Vod(Base):
             text("id desc"),
             postgresql_where=text(_LISTED),
         ),
+        # How many there are.
+        Index("ix_vods_status", "status", postgresql_where=text("deleted_at is null")),
         # What clean-up looks for: few.
         Index("ix_vods_deleted", "deleted_at", postgresql_where=text("deleted_at is not null")),
         # The front page: the newest of all channels.

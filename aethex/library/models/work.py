@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aethex.library.columns import At, CreatedAt, Id, String
 from aethex.library.models.base import Base, one_of
 
-JobState = Literal["queued", "running", "done", "failed"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 KIND_PATTERN = "^[a-z][a-z0-9_]{0,39}$"
 _OPEN = "state in ('queued', 'running')"
@@ -24,6 +24,7 @@ class Job(Base):
     """Work that outlasts a request: a recording, a copy of one, a clip.
 
     It is open while it is queued or running; of each kind a subject has one open job at most.
+    Cancelled ones were ended by an operator, and are not taken up unless one says so.
     """
 
     __tablename__ = "jobs"
@@ -38,7 +39,8 @@ class Job(Base):
         ),
         CheckConstraint("state <> 'running' or fence is not null", name="running_is_fenced"),
         CheckConstraint(
-            "(state in ('done', 'failed')) = (finished_at is not null)", name="end_has_time"
+            "(state in ('done', 'failed', 'cancelled')) = (finished_at is not null)",
+            name="end_has_time",
         ),
         CheckConstraint("state <> 'failed' or error is not null", name="failure_has_reason"),
         Index(
@@ -58,6 +60,8 @@ class Job(Base):
         ),
         Index("ix_jobs_leased", "lease_until", postgresql_where=text("state = 'running'")),
         Index("ix_jobs_subject_id", "subject_id"),
+        # How many there are, and which have failed.
+        Index("ix_jobs_state", "state", "kind"),
     )
 
     id: Mapped[Id]

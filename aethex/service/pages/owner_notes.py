@@ -140,7 +140,7 @@ def _making(vod: Vod, policy: RecordingPolicy, made: JobState | None) -> str | N
         return None
     has_mp4 = vod.mp4_key is not None or "mp4" not in policy.formats
     what = "Storyboard and preview" if has_mp4 else "Storyboard, preview and MP4"
-    return f"{what} could not be made" if made == "failed" else f"{what} are being made"
+    return f"{what} {'could not be' if made in ('failed', 'cancelled') else 'are being'} made"
 
 
 def _expiry(

@@ -193,19 +193,35 @@ def _lock(folder: Path) -> int | None:
     return descriptor
 
 
+def waiting_in(base: Path) -> list[SpooledSegment]:
+    """Closed segments of all recorders of this machine that are not stored and known yet, whether
+    these live or not. Only looks.
+    """
+    runs = base.glob("*/*/") if base.is_dir() else ()
+    return [segment for run in runs for segment in _closed_in(run)]
+
+
 def _left_in(folder: Path) -> list[SpooledSegment]:
+    if (folder / _RUN).is_file():
+        (folder / _OPEN).unlink(missing_ok=True)
+    return _closed_in(folder)
+
+
+def _closed_in(folder: Path) -> list[SpooledSegment]:
     try:
         values = json.loads((folder / _RUN).read_text())
     except (FileNotFoundError, NotADirectoryError):
         return []  # killed before its first segment could close
-    (folder / _OPEN).unlink(missing_ok=True)
     values["started_at"] = datetime.fromisoformat(values["started_at"])
     run = RunFacts(**values)
     found: list[SpooledSegment] = []
     for path in folder.glob("*.m4s"):
         if match := _SEGMENT.fullmatch(path.name):
             sequence, start, duration, frames, is_independent = map(int, match.groups())
-            size = path.stat().st_size
+            try:
+                size = path.stat().st_size
+            except FileNotFoundError:
+                continue  # it was stored just now
             found.append(
                 SpooledSegment(
                     path, run, sequence, start, duration, frames, bool(is_independent), size
