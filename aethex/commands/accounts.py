@@ -18,7 +18,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aethex.commands.terminal import output, utc_text
+from aethex.commands.terminal import output, print_table, utc_text
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def list_users() -> None:
             user.role,
             f"{user.created_at:%Y-%m-%d}",
         )
-    output.print(table if found else "There are no users yet: `aethex users add` makes one.")
+    print_table(table, "There are no users yet: `aethex users add` makes one.")
 
 
 @users_app.command()
@@ -136,7 +136,7 @@ def audit(
             escape(json.dumps(entry.changes, ensure_ascii=False)) if entry.changes else "",
             entry.address or "",
         )
-    output.print(table if entries else "Nothing was changed yet.")
+    print_table(table, "Nothing was changed yet.")
 
 
 @channels_app.command()

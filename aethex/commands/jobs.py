@@ -57,10 +57,7 @@ def list_jobs(
             f"[{color}]{job.state}[/]",
             escape(_what(job, now)),
         )
-    if found:
-        print_table(table)
-    else:
-        output.print("There are no such jobs.")
+    print_table(table, "There are no such jobs.")
     if counts:
         said = ", ".join(f"{n:,} {of} {name}" for (of, name), n in sorted(counts.items()))
         output.print(f"[dim]In all: {said}.[/]")

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aethex.commands.sessions import open_library
-from aethex.commands.terminal import output
+from aethex.commands.terminal import output, print_table
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def list_inputs(
             "provider" if one.is_recorded_by_provider else "us",
             f"[green]since {stream.started_at:%H:%M}[/]" if stream else "",
         )
-    output.print(table if found else "There are no inputs yet: `aethex inputs add` makes one.")
+    print_table(table, "There are no inputs yet: `aethex inputs add` makes one.")
 
 
 @app.command()

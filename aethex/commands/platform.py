@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from aethex.commands.terminal import output
+from aethex.commands.terminal import output, print_table
 from aethex.settings import get_settings
 
 
@@ -65,7 +65,7 @@ def status() -> None:
             str(state.pid or ""),
             f"{minutes}:{seconds:02d}",
         )
-    output.print(table)
+    print_table(table)
 
 
 def restart(

@@ -85,10 +85,7 @@ def _show_live(found: Sequence[InputStatus]) -> None:
             f"[{color}]{one.state}[/]",
             escape(one.why),
         )
-    if found:
-        print_table(table)
-    else:
-        output.print("No stream is live.")
+    print_table(table, "No stream is live.")
 
 
 def _show_idle(found: Sequence[InputStatus]) -> None:

@@ -69,9 +69,13 @@ def print_report(title: str, rows: Mapping[str, object]) -> None:
     output.print(table)
 
 
-def print_table(table: Table) -> None:
-    """A table as wide as the terminal; what is piped keeps a line a row, however long."""
-    if output.is_terminal:
+def print_table(table: Table, empty: str = "") -> None:
+    """A table as wide as the terminal; what is piped keeps a line a row, however long. Without rows
+    the line `empty`.
+    """
+    if not table.row_count and empty:
+        output.print(empty)
+    elif output.is_terminal:
         output.print(table)
     else:
         Console(file=output.file, width=_PIPED_WIDTH).print(table)

@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aethex.commands.terminal import output
+from aethex.commands.terminal import output, print_table
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def list_tokens() -> None:
             f"{token.rotated_at:%Y-%m-%d}" if token.rotated_at else "",
             "[red]revoked[/]" if token.revoked_at else "[green]good[/]",
         )
-    output.print(table if found else "There are no tokens yet: `aethex token create` makes one.")
+    print_table(table, "There are no tokens yet: `aethex token create` makes one.")
 
 
 @app.command()

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aethex.commands.terminal import output, progress_bar
+from aethex.commands.terminal import output, print_table, progress_bar
 from aethex.settings import get_settings
 
 app = typer.Typer(help="What is done with all VODs.", no_args_is_help=True)
@@ -56,7 +56,7 @@ def clean_up(
         for one in done.purged:
             row = (one.vod_id, escape(one.title), one.reason, f"{one.objects:,}")
             table.add_row(*row, f"{one.size_bytes:,}")
-        output.print(table)
+        print_table(table)
     output.print(
         f"{len(done.purged)} VODs with {done.objects:,} objects ({done.size_bytes:,} bytes) "
         f"{'would be' if is_dry_run else 'are'} deleted.",

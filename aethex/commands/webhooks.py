@@ -16,7 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from aethex.commands.sessions import open_library
-from aethex.commands.terminal import output, parsed_time, print_report, progress_bar, utc_text
+from aethex.commands.terminal import (
+    output,
+    parsed_time,
+    print_report,
+    print_table,
+    progress_bar,
+    utc_text,
+)
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
@@ -60,7 +67,7 @@ def list_webhooks(
             f"[yellow]{one.state}[/]" if one.state == "waiting" else one.state,
             escape(one.note),
         )
-    output.print(table if found else "There are no such webhooks.")
+    print_table(table, "There are no such webhooks.")
     if counts:
         said = ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items()))
         output.print(f"[dim]In all: {said}.[/]")
