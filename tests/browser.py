@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -18,6 +19,8 @@ from playwright.sync_api import (
     Request,
     sync_playwright,
 )
+
+from aethex.settings import PROJECT_DIR
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
@@ -68,6 +71,14 @@ def _options() -> dict[str, Any]:
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     return {"executable_path": found, "args": [*_ARGUMENTS, *as_root], "headless": True}
+
+
+def axe_path() -> Path:
+    """The accessibility checker among the project's npm packages; a test without it is skipped."""
+    path = PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        pytest.skip(f"no axe-core at {path}")
+    return path
 
 
 class Complaints(list[str]):

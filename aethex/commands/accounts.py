@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -18,12 +16,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from aethex.commands.opening import open_session
 from aethex.commands.terminal import output, print_table, utc_text
 from aethex.settings import get_settings
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
     from aethex.library import Role
 
 users_app = typer.Typer(
@@ -54,7 +51,7 @@ def add(
 
     given = _role(role)
     hashed = _new_password_hash(valid_username(username))
-    with _session() as s:
+    with open_session() as s:
         user = accounts.sign_up(s, COMMAND_LINE, username, display_name, hashed)
         accounts.set_role(s, COMMAND_LINE, user.id, given)
     output.print(f"@{username} ({user.id}) can sign in.", soft_wrap=True)
@@ -65,7 +62,7 @@ def list_users() -> None:
     """Show all users and their roles."""
     from aethex.library import accounts
 
-    with _session() as s:
+    with open_session() as s:
         found = accounts.list_all(s)
     table = _table("id", "username", "name", "role", "since")
     for user in found:
@@ -88,7 +85,7 @@ def role(
     from aethex.library.audit import COMMAND_LINE
 
     given = _role(role)
-    with _session() as s:
+    with open_session() as s:
         accounts.set_role(s, COMMAND_LINE, accounts.named(s, username).id, given)
     output.print(f"@{username} is {role}.")
 
@@ -103,7 +100,7 @@ def password(username: Username) -> None:
     from aethex.library.audit import COMMAND_LINE
 
     hashed = _new_password_hash(username)
-    with _session() as s:
+    with open_session() as s:
         user = accounts.named(s, username)
         accounts.set_password(s, COMMAND_LINE, user.id, hashed, datetime.now(UTC))
         ended = sessions.end_all(s, user.id)
@@ -121,7 +118,7 @@ def audit(
     from aethex.library import accounts
     from aethex.library import audit as log
 
-    with _session() as s:
+    with open_session() as s:
         about = accounts.named(s, username).id if username is not None else None
         entries = log.latest(s, limit, about=about)
         names = {user.id: f"@{user.username}" for user in accounts.list_all(s)}
@@ -148,7 +145,7 @@ def claim(
     from aethex.library import NotInLibrary, accounts, channels
     from aethex.library.audit import COMMAND_LINE
 
-    with _session() as s:
+    with open_session() as s:
         channel = channels.by_username(s, username)
         if channel is None:
             raise NotInLibrary(f"There is no channel {username!r}: check the name.")
@@ -182,15 +179,3 @@ def _table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="fold")
     return table
-
-
-@contextmanager
-def _session() -> Iterator[Session]:
-    from aethex.library import Library, upgrade
-    from aethex.postgres import start_embedded
-
-    settings = get_settings()
-    with start_embedded(settings):
-        upgrade(settings)
-        with Library.open(settings) as library, library.session() as session:
-            yield session

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from aethex.commands.opening import open_database
 from aethex.commands.terminal import output
 from aethex.settings import Settings
 
@@ -17,11 +18,8 @@ from aethex.settings import Settings
 def load_with_progress(settings: Settings) -> None:
     """Load what is missing of the demo; says nothing when it is complete."""
     from aethex.demo.missing import find_missing, needs_refresh, needs_viewing
-    from aethex.library import upgrade
-    from aethex.postgres import start_embedded
 
-    with start_embedded(settings):
-        upgrade(settings)
+    with open_database(settings):
         missing = find_missing(settings, datetime.now(UTC))
         is_unseen = needs_viewing(settings)
         if not missing and not is_unseen and not needs_refresh(settings):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aethex.commands.opening import open_database
 from aethex.commands.terminal import errors, output, print_json_line, print_report, progress_bar
 from aethex.settings import get_settings
 
@@ -49,13 +50,10 @@ def forget(
         raise typer.Exit(1)
     with progress_bar() as tell:
         tell("Starting", None)
-        from aethex.library import upgrade
         from aethex.pipelines.forget import forget_viewer
-        from aethex.postgres import start_embedded
 
         settings = get_settings()
-        with start_embedded(settings):
-            upgrade(settings)
+        with open_database(settings):
             report = forget_viewer(settings, viewer, tell)
     if as_json:
         print_json_line(asdict(report))

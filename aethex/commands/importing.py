@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from aethex.commands.opening import open_database
 from aethex.commands.terminal import (
     output,
     parsed_time,
@@ -269,10 +270,6 @@ def _print_rejected(rejected: Mapping[str, Rejected]) -> None:
 @contextmanager
 def _database() -> Iterator[Settings]:
     """The settings, with a migrated database behind them while the block runs."""
-    from aethex.library import upgrade
-    from aethex.postgres import start_embedded
-
     settings = get_settings()
-    with start_embedded(settings):
-        upgrade(settings)
+    with open_database(settings):
         yield settings

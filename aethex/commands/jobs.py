@@ -14,9 +14,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aethex.commands.sessions import open_library
+from aethex.commands.opening import open_session
 from aethex.commands.terminal import output, print_report, print_table, utc_text
-from aethex.settings import get_settings
 
 if TYPE_CHECKING:
     from aethex.library import Job
@@ -38,7 +37,7 @@ def list_jobs(
     """Show the newest jobs, and how many there are in all."""
     from aethex.library import jobs
 
-    with open_library(get_settings()) as library, library.session() as s:
+    with open_session() as s:
         found = jobs.listed(s, kind=kind, state=state, limit=limit)
         counts = jobs.count_by_state(s, None if kind is None else [kind])
     table = Table(box=None, pad_edge=False)
@@ -68,7 +67,7 @@ def show(job_id: JobId) -> None:
     """Show one job whole: its attempts, its worker, how far it is, and why it failed."""
     from aethex.library import jobs
 
-    with open_library(get_settings()) as library, library.session() as s:
+    with open_session() as s:
         job = jobs.get(s, job_id)
     print_report(job.id, _as_rows(job))
     output.print(json.dumps(job.payload, indent=2, ensure_ascii=False), markup=False)
@@ -95,7 +94,7 @@ def retry(
         raise typer.BadParameter("give ids of jobs, or --all-failed")
     if kind is not None and not is_all:
         raise typer.BadParameter("--kind goes with --all-failed")
-    with open_library(get_settings()) as library, library.session() as s:
+    with open_session() as s:
         if job_ids:
             queued = [jobs.retry(s, COMMAND_LINE, one).id for one in dict.fromkeys(job_ids)]
         else:
@@ -115,7 +114,7 @@ def cancel(job_id: JobId) -> None:
     from aethex.library import jobs
     from aethex.library.audit import COMMAND_LINE
 
-    with open_library(get_settings()) as library, library.session() as s:
+    with open_session() as s:
         job = jobs.cancel(s, COMMAND_LINE, job_id)
     output.print(f"{job_id} ({job.kind} of {escape(job.subject_id)}) is cancelled.", soft_wrap=True)
 

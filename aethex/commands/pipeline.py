@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from aethex.commands.opening import open_database
 from aethex.commands.terminal import (
     errors,
     output,
@@ -108,12 +109,9 @@ def _prepared() -> Iterator[tuple[Settings, Progress]]:
     """The settings with everything there that a run needs, and what tells its progress."""
     with progress_bar() as tell:
         tell("Starting", None)
-        from aethex.library import upgrade
         from aethex.pipelines.instance import prepare_storage
-        from aethex.postgres import start_embedded
 
         settings = get_settings()
-        with start_embedded(settings):
-            upgrade(settings)
+        with open_database(settings):
             prepare_storage(settings)
             yield settings, lambda text: tell(text, None)

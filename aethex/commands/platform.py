@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from aethex.commands.opening import open_database
 from aethex.commands.terminal import output, print_table
 from aethex.settings import get_settings
 
@@ -84,13 +85,10 @@ def migrate() -> None:
     """Bring the database to this version's tables. Repeating it changes nothing; `aethex up` does
     it too.
     """
-    from aethex.library import upgrade
     from aethex.pipelines.instance import prepare_storage
-    from aethex.postgres import start_embedded
 
     settings = get_settings()
-    with start_embedded(settings):
-        upgrade(settings)
+    with open_database(settings):
         prepare_storage(settings)
     output.print("The database is up to date.")
 

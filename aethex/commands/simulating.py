@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aethex.commands.opening import open_library
 from aethex.commands.terminal import (
     output,
     parsed_time,
@@ -29,7 +28,6 @@ from aethex.settings import Settings, get_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aethex.library import Library
     from aethex.simulation.network import Request
     from aethex.simulation.send import Sent
 
@@ -82,7 +80,7 @@ def simulate(
 
     settings = get_settings()
     chosen = random.randrange(2**31) if seed is None else seed
-    with _library(settings) as library, progress_bar() as tell:
+    with open_library(settings) as library, progress_bar() as tell:
         tell("Gathering the audience", None)
         plan = make_plan(
             library,
@@ -122,7 +120,7 @@ def replay(
     from aethex.simulation.stage import platform_token
 
     settings = get_settings()
-    with _library(settings) as library, progress_bar() as tell, Lake.open(settings) as lake:
+    with open_library(settings) as library, progress_bar() as tell, Lake.open(settings) as lake:
         tell("Reading the window", None)
         requests = list(requests_of_window(lake, window))
         if token is not None:
@@ -158,17 +156,6 @@ def _send(
 
     address = url or f"http://127.0.0.1:{settings.service_port}"
     return asyncio.run(send_all(address, token, requests, speed=speed, progress=progress))
-
-
-@contextmanager
-def _library(settings: Settings) -> Iterator[Library]:
-    from aethex.library import Library, upgrade
-    from aethex.postgres import start_embedded
-
-    with start_embedded(settings):
-        upgrade(settings)
-        with Library.open(settings) as library:
-            yield library
 
 
 def _report(title: str, what: dict[str, object], sent: Sent, as_json: bool) -> None:

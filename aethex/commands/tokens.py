@@ -5,8 +5,6 @@ What belongs here: arguments and what the terminal shows. What does not: tokens 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +12,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from aethex.commands.opening import open_session
 from aethex.commands.terminal import output, print_table
-from aethex.settings import get_settings
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    pass
 
 app = typer.Typer(help="Server tokens, by which backends send events.", no_args_is_help=True)
 
@@ -40,7 +38,7 @@ def create(
         raise typer.BadParameter("give either --channel or --platform")
     from aethex.library import NotInLibrary, channels, tokens
 
-    with _session() as s:
+    with open_session() as s:
         channel_id: str | None = None  # of no channel means of all, so nothing else may become it
         if channel is not None:
             found = channels.by_username(s, channel)
@@ -56,7 +54,7 @@ def list_tokens() -> None:
     """Show all tokens: whose they are, and whether they are still good."""
     from aethex.library import channels, tokens
 
-    with _session() as s:
+    with open_session() as s:
         found = tokens.list_all(s)
         names = channels.by_ids(s, [token.channel_id for token in found if token.channel_id])
     table = Table(box=None, pad_edge=False)
@@ -84,7 +82,7 @@ def rotate(
     """Give a token a new text; the old one stays good for a while."""
     from aethex.library import tokens
 
-    with _session() as s:
+    with open_session() as s:
         _, text = tokens.rotate(s, token_id, datetime.now(UTC), timedelta(hours=overlap_hours))
     _show_secret(token_id, text)
     output.print(f"The old one is good for {overlap_hours:g} more hours.")
@@ -95,21 +93,9 @@ def revoke(token_id: TokenId) -> None:
     """Make a token useless, for ever; the service knows within five seconds."""
     from aethex.library import tokens
 
-    with _session() as s:
+    with open_session() as s:
         token = tokens.revoke(s, token_id, datetime.now(UTC))
     output.print(f"{escape(token.name)} ({token_id}) is revoked.", soft_wrap=True)
-
-
-@contextmanager
-def _session() -> Iterator[Session]:
-    from aethex.library import Library, upgrade
-    from aethex.postgres import start_embedded
-
-    settings = get_settings()
-    with start_embedded(settings):
-        upgrade(settings)
-        with Library.open(settings) as library, library.session() as session:
-            yield session
 
 
 def _show_secret(token_id: str, text: str) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from aethex.commands.opening import open_library
 from aethex.commands.terminal import output, print_table, progress_bar
 from aethex.settings import get_settings
 
@@ -27,23 +28,19 @@ def clean_up(
 ) -> None:
     """Hide VODs that are older than their channel keeps them, and delete those that were hidden 30
     days ago. Dagster does the same every day."""
-    from aethex.library import Library, upgrade
-    from aethex.postgres import start_embedded
     from aethex.store import open_store
     from aethex.workers.vod_cleanup import clean_up_vods
 
     settings = get_settings()
-    with start_embedded(settings), progress_bar() as tell:
-        upgrade(settings)
-        with Library.open(settings) as library:
-            done = clean_up_vods(
-                library,
-                open_store(settings),
-                settings,
-                datetime.now(UTC),
-                is_dry_run=is_dry_run,
-                progress=tell,
-            )
+    with open_library(settings) as library, progress_bar() as tell:
+        done = clean_up_vods(
+            library,
+            open_store(settings),
+            settings,
+            datetime.now(UTC),
+            is_dry_run=is_dry_run,
+            progress=tell,
+        )
     would = "would be " if is_dry_run else ""
     for vod_id, title in done.expired.items():
         output.print(f"{would}hidden, as it is old: {escape(title)} ({vod_id})", soft_wrap=True)

@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from aethex.commands.sessions import open_library
+from aethex.commands.opening import open_library
 from aethex.commands.terminal import (
     output,
     parsed_time,

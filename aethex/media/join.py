@@ -1,6 +1,9 @@
 """Puts a picture and its sound, which came as two files, into one.
 
 What belongs here: copying packets, in the sandbox. What does not: fetching either.
+
+FFmpeg reads whatever a provider's files are. It shares nothing with `progressive.py`, which writes
+an index over our own segments without copying a packet.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from aethex.dashboards.theme import PALETTES
 from aethex.library.segments import NewSegment
-from aethex.settings import PROJECT_DIR, Settings
-from tests.browser import Complaints
+from aethex.settings import Settings
+from tests.browser import Complaints, axe_path
 from tests.dashboards.server import dashboards_server
 from tests.dashboards.world import MadeStream, World, make_world
 from tests.postgres_server import PostgresForTests
@@ -68,15 +68,6 @@ def gdq(
 def gdq_address(gdq: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with dashboards_server(gdq.settings, tmp_path_factory.mktemp("log") / "server.log") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def axe_path() -> Path:
-    """The accessibility checker among the project's npm packages."""
-    path = PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js"
-    if not path.is_file():
-        pytest.skip(f"no axe-core at {path}")
-    return path
 
 
 @pytest.fixture
@@ -236,9 +227,7 @@ def test_charts_follow_when_the_theme_is_switched(page: Page, gdq: World, gdq_ad
     expect(line).to_have_count(0)
 
 
-def test_the_pages_are_accessible(
-    browser: Browser, gdq: World, gdq_address: str, axe_path: Path
-) -> None:
+def test_the_pages_are_accessible(browser: Browser, gdq: World, gdq_address: str) -> None:
     for scheme in ("light", "dark"):
         with browser.new_context(color_scheme=scheme) as context:
             page = context.new_page()
@@ -247,7 +236,7 @@ def test_the_pages_are_accessible(
                 page.goto(f"{gdq_address}/{query}")
                 expect(chart(page)).to_contain_text("peak 237,523")
                 expect(page.locator("td").first).to_be_visible()
-                page.add_script_tag(path=axe_path)
+                page.add_script_tag(path=axe_path())
                 found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']})")
                 assert [
                     (rule["id"], [node["html"] for node in rule["nodes"]])

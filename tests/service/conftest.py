@@ -12,14 +12,17 @@ import httpx
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from aethex.library import Library
 from aethex.service.app import create_app
 from aethex.settings import Settings
 from aethex.store import Store, open_store
+from tests.browser import Complaints
 from tests.postgres_server import PostgresForTests
 from tests.service.collecting import Collectors
-from tests.service.site import import_source, listening, make_source, serving_site
+from tests.service.sending import Place, add_place
+from tests.service.site import import_source, make_source, own_site, serving_site
 from tests.service.watching import PlayerSite, pages_elsewhere
 
 
@@ -75,21 +78,19 @@ def player_site(
 ) -> Iterator[PlayerSite]:
     """A running service with one real VOD, which takes events from pages elsewhere too."""
     source = make_source(tmp_path_factory.mktemp("source") / "source.mp4")
+    folder = tmp_path_factory.mktemp("site")
     with (
-        postgres.fresh_database() as database_url,
-        listening() as (held, url),
         pages_elsewhere() as elsewhere,
-    ):
-        settings = Settings(
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            data_dir=tmp_path_factory.mktemp("site"),
-            database_url=database_url,
-            public_url=url,
+        own_site(
+            postgres,
+            folder,
             cors_origins=(elsewhere.url, elsewhere.other_url),
             events_flush_ms=0,
-        )
+        ) as (settings, held),
+    ):
         report = import_source(settings, source)
         with serving_site(settings, held), Library.open(settings) as library:
+            url = settings.effective_public_url
             vod = httpx.get(f"{url}/api/vods/{report.vod_id}").json()
             yield PlayerSite(
                 url,
@@ -107,3 +108,36 @@ def player_site(
 def collectors(settings: Settings, library: Library, folder_store: Store) -> Collectors:
     """Collectors of the test's platform."""
     return Collectors(settings, library, folder_store)
+
+
+@pytest.fixture
+def viewport() -> ViewportSize:
+    """The window that pages are shown in; a module has its own where it matters."""
+    return {"width": 1280, "height": 720}
+
+
+@pytest.fixture
+def context(browser: Browser, viewport: ViewportSize) -> Iterator[BrowserContext]:
+    """A browser's profile that nobody has used."""
+    with browser.new_context(viewport=viewport) as context:
+        yield context
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """An empty page."""
+    return context.new_page()
+
+
+@pytest.fixture
+def complaints(page: Page) -> Complaints:
+    """What the page complains about."""
+    complaints = Complaints()
+    complaints.watch(page)
+    return complaints
+
+
+@pytest.fixture
+def place(library: Library) -> Place:
+    """A channel with a stream, and tokens for it."""
+    return add_place(library)

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
+from tests.browser import axe_path
 
-def judged(page: Page, axe: str, width: int) -> list[object]:
-    """What axe finds serious, what is too small to touch, and whether the page is too wide."""
-    page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    wrong: list[object] = [
-        (one["id"], one["nodes"][0]["target"])
-        for one in found
-        if one["impact"] in ("serious", "critical")
+
+def axe_finds(page: Page) -> list[object]:
+    """What axe finds serious: which rule, and where."""
+    page.evaluate(axe_path().read_text())
+    answer = page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        (violation["id"], node["target"])
+        for violation in answer["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
     ]
+
+
+def judged(page: Page, width: int) -> list[object]:
+    """What axe finds serious, what is too small to touch, and whether the page is too wide."""
+    wrong = axe_finds(page)
     # what is touched of a choice is its line, of a card all of it, and links within a sentence are
     # as high as it is
     small = (

@@ -74,6 +74,24 @@ def add_place(library: Library, username: str = "gdq") -> Place:
     return Place(channel.id, stream.id, mine, platform)
 
 
+def watched(vod_id: str, viewer_id: str, milliseconds: int, hours: float) -> list[Event]:
+    """A session of so long from a VOD's start, so many hours ago; as a server tells it."""
+    common: Event = {
+        "kind": "playback",
+        "client_at": hours_ago(hours),
+        "vod_id": vod_id,
+        "viewer_id": viewer_id,
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        "session_id": str(uuid4()),
+    }
+    return [
+        common
+        | {"event_id": str(uuid4()), "type": kind, "sequence": n}
+        | {"elapsed_ms": at, "position_ms": at, "is_paused": False}
+        for n, (kind, at) in enumerate([("start", 0), ("beat", milliseconds)])
+    ]
+
+
 def changed(event: Event, changes: dict[str, Any]) -> Event:
     return {name: value for name, value in {**event, **changes}.items() if value is not None}
 

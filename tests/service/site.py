@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import uvicorn
@@ -20,6 +21,8 @@ import uvicorn
 from aethex.imports import VideoReport, import_video
 from aethex.service.app import create_app
 from aethex.settings import Settings
+from tests.conftest import own_settings
+from tests.postgres_server import PostgresForTests
 from tests.service.content import AT
 
 SECONDS = 24
@@ -58,6 +61,18 @@ def listening() -> Iterator[tuple[socket.socket, str]]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held, f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@contextmanager
+def own_site(
+    postgres: PostgresForTests, folder: Path, **more: Any
+) -> Iterator[tuple[Settings, socket.socket]]:
+    """Settings of a site with a folder and a database of its own, and the port that it will have.
+    `more` are settings too.
+    """
+    with postgres.fresh_database() as database_url, listening() as (held, url):
+        settings = own_settings(folder, database_url)
+        yield settings.model_copy(update={"public_url": url, **more}), held
 
 
 @contextmanager

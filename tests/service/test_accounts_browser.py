@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from aethex.settings import PROJECT_DIR, Settings
 from tests.postgres_server import PostgresForTests
 from tests.service.judging import judged
-from tests.service.site import listening, serving_site
+from tests.service.site import own_site, serving_site
 
 pytestmark = pytest.mark.browser
 
@@ -21,24 +19,12 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A service without content."""
-    with postgres.fresh_database() as database_url, listening() as (held, url):
-        settings = Settings(
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            data_dir=tmp_path_factory.mktemp("site"),
-            database_url=database_url,
-            public_url=url,
-            password_memory_bytes=8 * 1024,
-        )
-        with serving_site(settings, held):
-            yield url
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    path = Path(PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js")
-    if not path.exists():
-        pytest.skip(f"no axe-core at {path}")
-    return path.read_text()
+    folder = tmp_path_factory.mktemp("site")
+    with (
+        own_site(postgres, folder) as (settings, held),
+        serving_site(settings, held),
+    ):
+        yield settings.effective_public_url
 
 
 def sign_up(page: Page, site: str, username: str) -> None:
@@ -61,7 +47,7 @@ def from_menu(page: Page, name: str) -> None:
     ("width", "has_scripts", "scheme"), [(390, True, "dark"), (360, False, "light")]
 )
 def test_from_signing_up_to_signing_out(
-    browser: Browser, site: str, axe: str, width: int, has_scripts: bool, scheme: str
+    browser: Browser, site: str, width: int, has_scripts: bool, scheme: str
 ) -> None:
     username = f"ada{width}"
     with browser.new_context(
@@ -86,7 +72,7 @@ def test_from_signing_up_to_signing_out(
 
         page.locator(".account summary").click()
         if has_scripts:
-            assert judged(page, axe, width) == []
+            assert judged(page, width) == []
         page.get_by_role("button", name="Sign out", exact=True).click()
         expect(page.get_by_role("link", name="Sign in")).to_be_visible()
         page.goto(f"{site}/settings")
@@ -97,7 +83,7 @@ def test_from_signing_up_to_signing_out(
         page.wait_for_url(f"{site}/settings")
 
 
-def test_the_forms_suit_everybody(browser: Browser, site: str, axe: str) -> None:
+def test_the_forms_suit_everybody(browser: Browser, site: str) -> None:
     wrong = {}
     for width, scheme in ((360, "light"), (1440, "dark")):
         with browser.new_context(
@@ -107,10 +93,10 @@ def test_the_forms_suit_everybody(browser: Browser, site: str, axe: str) -> None
             page = context.new_page()
             for path in ("/sign-in", "/sign-up", "/settings"):
                 page.goto(site + path)
-                wrong[width, path] = judged(page, axe, width)
+                wrong[width, path] = judged(page, width)
             page.goto(f"{site}/sign-up")
             page.evaluate("document.querySelector('main form').noValidate = true")
             page.get_by_role("button", name="Sign up").click()
             expect(page.locator("#username-error")).to_be_visible()
-            wrong[width, "refused"] = judged(page, axe, width)
+            wrong[width, "refused"] = judged(page, width)
     assert wrong == {shown: [] for shown in wrong}

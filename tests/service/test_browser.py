@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from aethex.lake import Lake
 from aethex.library import Library
-from aethex.service import media_tokens
-from aethex.settings import PROJECT_DIR, Settings
+from aethex.settings import Settings
 from aethex.store import open_store
 from tests.browser import Complaints
 from tests.postgres_server import PostgresForTests
 from tests.service.content import AT, MadeVod, add_vod
+from tests.service.judging import axe_finds
 from tests.service.measured import build, land_counts
 from tests.service.site import (
     FRAME_RATE,
     SECONDS,
     Site,
     import_source,
-    listening,
     make_source,
+    own_site,
     serving_site,
 )
+from tests.service.watching import grow_old_at, until
 
 pytestmark = pytest.mark.browser
 
@@ -46,16 +45,10 @@ def site(
     postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory, source: Path
 ) -> Iterator[Site]:
     """The service on a free port, with one real VOD whose stream was measured, and others."""
-    with postgres.fresh_database() as database_url, listening() as (held, url):
-        settings = Settings(
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            data_dir=tmp_path_factory.mktemp("site"),
-            database_url=database_url,
-            public_url=url,
-        )
+    with own_site(postgres, tmp_path_factory.mktemp("site")) as (settings, held):
         vod_id = _make_content(settings, source)
         with serving_site(settings, held):
-            yield Site(url, f"/vods/{vod_id}")
+            yield Site(settings.effective_public_url, f"/vods/{vod_id}")
 
 
 def _make_content(settings: Settings, source: Path) -> str:
@@ -78,45 +71,23 @@ def _make_content(settings: Settings, source: Path) -> str:
 
 
 @pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: Complaints) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
-        page = context.new_page()
-        complaints.watch(page)
-        yield page
+def viewport() -> ViewportSize:
+    return {"width": 1440, "height": 900}
 
 
 def open_vod(page: Page, site: Site, query: str = "") -> None:
     """The VOD's page with its player ready to play."""
     page.goto(site.url + site.vod_path + query)
-    wait_until(page, "v.readyState >= 2")
+    until(page, "v.readyState >= 2")
 
 
 def second_of(page: Page) -> float:
     return page.evaluate(f"document.querySelector('{VIDEO}').currentTime")
 
 
-def wait_until(page: Page, condition: str) -> None:
-    """Until the condition holds, with the video element as `v`.
-
-    The page's policy forbids the eval that playwright's own wait needs, so this asks again.
-    """
-    asked = f"(() => {{ const v = document.querySelector('{VIDEO}'); return {condition}; }})()"
-    give_up_at = time.monotonic() + 30
-    while not page.evaluate(asked):
-        assert time.monotonic() < give_up_at, f"never came true: {condition}"
-        page.wait_for_timeout(20)
-
-
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_video_plays_without_any_complaint(
-    browser: Browser, site: Site, complaints: Complaints, width: int
-) -> None:
-    is_phone = width < 500
+def test_the_video_plays_without_any_complaint(browser: Browser, site: Site, width: int) -> None:
+    complaints, is_phone = Complaints(), width < 500
     with browser.new_context(
         viewport={"width": width, "height": 844}, has_touch=is_phone, is_mobile=is_phone
     ) as context:
@@ -125,9 +96,9 @@ def test_the_video_plays_without_any_complaint(
         open_vod(page, site)
         play = page.locator(".big-play")
         play.tap() if is_phone else play.click()
-        wait_until(page, "!v.paused && v.currentTime > 1.5 && v.videoWidth === 640")
-        wait_until(page, "v.webkitAudioDecodedByteCount > 0")
-        wait_until(page, "v.getVideoPlaybackQuality().totalVideoFrames > 20")
+        until(page, "!v.paused && v.currentTime > 1.5 && v.videoWidth === 640")
+        until(page, "v.webkitAudioDecodedByteCount > 0")
+        until(page, "v.getVideoPlaybackQuality().totalVideoFrames > 20")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         loaded = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
         assert any(name.endswith(".m4s") for name in loaded)
@@ -141,11 +112,11 @@ def test_it_seeks_far_and_plays_on_from_there(
 ) -> None:
     open_vod(page, site)
     page.keyboard.press("8")
-    wait_until(page, f"!v.seeking && Math.abs(v.currentTime - {SECONDS * 0.8}) < 0.1")
+    until(page, f"!v.seeking && Math.abs(v.currentTime - {SECONDS * 0.8}) < 0.1")
     page.keyboard.press("k")
-    wait_until(page, f"v.currentTime > {SECONDS * 0.8 + 1}")
+    until(page, f"v.currentTime > {SECONDS * 0.8 + 1}")
     page.keyboard.press("0")
-    wait_until(page, "!v.seeking && v.currentTime < 5")
+    until(page, "!v.seeking && v.currentTime < 5")
     assert complaints == []
 
 
@@ -167,20 +138,20 @@ def test_the_player_listens_to_its_keys(page: Page, site: Site) -> None:
     page.keyboard.press(",")
     assert frame - 2 <= second_of(page) * FRAME_RATE < frame - 1
     page.keyboard.press(">")
-    wait_until(page, "v.playbackRate === 1.25")
+    until(page, "v.playbackRate === 1.25")
     page.keyboard.press("<")
     page.keyboard.press("<")
-    wait_until(page, "v.playbackRate === 0.75")
+    until(page, "v.playbackRate === 0.75")
     page.keyboard.press("m")
-    wait_until(page, "v.muted")
+    until(page, "v.muted")
     page.keyboard.press("f")
-    wait_until(page, "document.fullscreenElement?.id === 'player'")
+    until(page, "document.fullscreenElement?.id === 'player'")
     page.keyboard.press("f")
-    wait_until(page, "document.fullscreenElement === null")
+    until(page, "document.fullscreenElement === null")
     page.keyboard.press(" ")
-    wait_until(page, "!v.paused")
+    until(page, "!v.paused")
     page.keyboard.press("k")
-    wait_until(page, "v.paused")
+    until(page, "v.paused")
 
 
 def test_help_lists_the_keys_and_closes(page: Page, site: Site) -> None:
@@ -198,18 +169,18 @@ def test_keys_leave_a_focused_button_its_own(page: Page, site: Site) -> None:
     page.locator("#show-keys").focus()
     page.keyboard.press(" ")
     expect(page.get_by_role("dialog")).to_be_visible()
-    wait_until(page, "v.paused")
+    until(page, "v.paused")
 
 
 def test_a_link_to_a_moment_starts_there(page: Page, site: Site) -> None:
     open_vod(page, site, "?t=0m12s")
-    wait_until(page, "Math.abs(v.currentTime - 12) < 0.1")
+    until(page, "Math.abs(v.currentTime - 12) < 0.1")
 
 
 def test_a_link_to_the_moment_is_copied(page: Page, site: Site) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     open_vod(page, site, "?t=7")
-    wait_until(page, "v.currentTime >= 7")
+    until(page, "v.currentTime >= 7")
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied at this moment")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}{site.vod_path}?t=7"
@@ -223,7 +194,7 @@ def test_a_video_that_cannot_be_loaded_says_so_and_can_be_tried_again(
     expect(page.get_by_role("alert")).to_contain_text("This video is no longer here")
     page.unroute_all()
     page.get_by_role("button", name="Try again").click()
-    wait_until(page, "!v.paused && v.currentTime > 0.5")
+    until(page, "!v.paused && v.currentTime > 0.5")
     expect(page.locator("#player-fault")).to_be_hidden()
 
 
@@ -236,26 +207,19 @@ def test_a_page_that_outlived_its_addresses_offers_to_be_loaded_again(
     page.unroute_all()
     page.get_by_role("button", name="Load the page again").click()
     page.wait_for_event("load")
-    wait_until(page, "v !== null && v.readyState >= 2")
+    until(page, "v !== null && v.readyState >= 2")
     expect(page.locator("#player-fault")).to_be_hidden()
 
 
 def test_a_file_whose_address_was_over_plays_from_a_new_one(
     page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = [0]
-    monkeypatch.setattr(media_tokens, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
-
-    def become_old(route: Route) -> None:
-        later[0] = 24 * 3600
-        route.continue_()
-
     page.route("**/hls.light.min.js", lambda route: route.abort())
-    page.route("**/video.mp4", become_old, times=1)
+    grow_old_at(page, "**/video.mp4", monkeypatch)
     page.goto(site.url + site.vod_path)
-    wait_until(page, "v.readyState >= 1")
+    until(page, "v.readyState >= 1")
     page.keyboard.press("k")
-    wait_until(page, "v.currentTime > 0.5")
+    until(page, "v.currentTime > 0.5")
     expect(page.locator("#player-fault")).to_be_hidden()
 
 
@@ -265,18 +229,18 @@ def test_segments_that_a_browser_cannot_decode_are_replaced_by_the_mp4(
     page.route("**/*.m4s", lambda route: route.fulfill(body=b"no video", content_type="video/mp4"))
     page.goto(site.url + site.vod_path)
     page.locator(".big-play").click()
-    wait_until(page, "v.currentSrc.endsWith('video.mp4') && v.currentTime > 0.5")
+    until(page, "v.currentSrc.endsWith('video.mp4') && v.currentTime > 0.5")
 
 
 @pytest.mark.parametrize("missing", ["hls.light.min.js", "media-chrome.js"])
 def test_it_plays_without_the_code_of_others(page: Page, site: Site, missing: str) -> None:
     page.route(f"**/{missing}", lambda route: route.abort())
     page.goto(site.url + site.vod_path)
-    wait_until(page, "v.currentSrc !== '' && v.readyState >= 1")
+    until(page, "v.currentSrc !== '' && v.readyState >= 1")
     if missing == "media-chrome.js":
-        wait_until(page, "v.controls")
+        until(page, "v.controls")
     page.keyboard.press("k")
-    wait_until(page, "v.currentTime > 0.5")
+    until(page, "v.currentTime > 0.5")
 
 
 def test_it_plays_without_scripts(browser: Browser, site: Site) -> None:
@@ -294,7 +258,7 @@ def test_the_audience_of_the_stream_stands_on_the_videos_time(page: Page, site: 
     panel = page.get_by_role("region", name="Viewers while it was live")
     expect(panel).to_contain_text("500")
     panel.get_by_role("link", name="at 0:12").click()
-    wait_until(page, "Math.abs(v.currentTime - 12) < 2 && !v.paused")
+    until(page, "Math.abs(v.currentTime - 12) < 2 && !v.paused")
     panel.locator("#curve").hover()
     expect(page.locator("#curve-tip")).to_contain_text("500 viewers")
 
@@ -325,7 +289,6 @@ PATHS = {
 def test_axe_finds_nothing_serious_and_nothing_overflows(
     browser: Browser, site: Site, width: int, scheme: str
 ) -> None:
-    axe = (PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js").read_text()
     with browser.new_context(
         viewport={"width": width, "height": 800},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -334,14 +297,7 @@ def test_axe_finds_nothing_serious_and_nothing_overflows(
         found = {}
         for name, path in PATHS.items():
             page.goto(site.url + (path or site.vod_path))
-            page.evaluate(axe)
-            answer = page.evaluate("axe.run({resultTypes: ['violations']})")
-            found[name] = [
-                (violation["id"], node["target"])
-                for violation in answer["violations"]
-                if violation["impact"] in ("serious", "critical")
-                for node in violation["nodes"]
-            ]
+            found[name] = axe_finds(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert found == {name: [] for name in PATHS}
 

@@ -6,21 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from aethex.library import Library, inputs, jobs, recording, vods
 from aethex.library.recording import RecordingWishes
-from aethex.settings import PROJECT_DIR, Settings
+from aethex.settings import Settings
 from aethex.store import open_store
 from tests.postgres_server import PostgresForTests
 from tests.service.captured import begin_vod, go_live, make_captured
 from tests.service.content import add_vod
 from tests.service.judging import judged
 from tests.service.people import Person, give_channel, person
-from tests.service.site import listening, serving_site
+from tests.service.site import own_site, serving_site
 
 pytestmark = pytest.mark.browser
 
@@ -45,18 +44,16 @@ class Creator:
 
 @pytest.fixture(scope="module")
 def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Creator]:
-    with postgres.fresh_database() as database_url, listening() as (held, url):
-        settings = Settings(
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            data_dir=tmp_path_factory.mktemp("site"),
-            database_url=database_url,
-            public_url=url,
-        )
-        with serving_site(settings, held), Library.open(settings) as library:
-            yield make_creator(url, settings, library)
+    folder = tmp_path_factory.mktemp("site")
+    with (
+        own_site(postgres, folder) as (settings, held),
+        serving_site(settings, held),
+        Library.open(settings) as library,
+    ):
+        yield make_creator(settings, library)
 
 
-def make_creator(url: str, settings: Settings, library: Library) -> Creator:
+def make_creator(settings: Settings, library: Library) -> Creator:
     """Streams, VODs and inputs of Ada's."""
     now = datetime.now(UTC)
     ada, store = person(library, settings, "ada"), open_store(settings)
@@ -74,22 +71,15 @@ def make_creator(url: str, settings: Settings, library: Library) -> Creator:
         inputs.add_input(s, channel_id, "mediamtx", "adas", name="Studio", key="k")
         inputs.add_input(s, channel_id, "srt", name="Field kit", key="k2")
         inputs.add_input(s, channel_id, "pull", pull_url="https://1.1.1.1/live/" + "a" * 60)
-    return Creator(url, ada, library, f"/vods/{made.id}", f"/vods/{making}", f"/vods/{gone.id}")
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    path = Path(PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js")
-    if not path.exists():
-        pytest.skip(f"no axe-core at {path}")
-    return path.read_text()
+    pages = (f"/vods/{one}" for one in (made.id, making, gone.id))
+    return Creator(settings.effective_public_url, ada, library, *pages)
 
 
 def open_all(page: Page) -> None:
     page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
 
 
-def test_all_that_a_creator_sees_suits_everybody(browser: Browser, site: Creator, axe: str) -> None:
+def test_all_that_a_creator_sees_suits_everybody(browser: Browser, site: Creator) -> None:
     paths = ("/", "/channel/adas/vods", "/settings", *[site.vod_path, site.making_path])
     wrong: dict[object, list[object]] = {}
     for width, scheme in SCREENS:
@@ -102,13 +92,11 @@ def test_all_that_a_creator_sees_suits_everybody(browser: Browser, site: Creator
             for path in (*paths, site.deleted_path):
                 page.goto(site.url + path)
                 open_all(page)
-                wrong[width, path] = judged(page, axe, width)
+                wrong[width, path] = judged(page, width)
     assert wrong == {shown: [] for shown in wrong}
 
 
-def test_an_input_is_added_and_its_key_kept_by_keyboard(
-    browser: Browser, site: Creator, axe: str
-) -> None:
+def test_an_input_is_added_and_its_key_kept_by_keyboard(browser: Browser, site: Creator) -> None:
     with browser.new_context(viewport={"width": 360, "height": 800}) as context:
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         site.signed_in(context)
@@ -121,7 +109,7 @@ def test_an_input_is_added_and_its_key_kept_by_keyboard(
         page.keyboard.type("Attic")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("RTMP, pushed to us is added")
-        assert judged(page, axe, 360) == []
+        assert judged(page, 360) == []
         key = page.locator("[aria-labelledby=given-key]").inner_text()
         page.get_by_role("button", name="Copy the key").click()
         expect(page.get_by_role("button", name="Copied")).to_be_visible()

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from aethex.lake import Lake
 from aethex.lake.event_tables import EVENT_TABLES
 from aethex.lake.publish import publish
-from aethex.library import Library
 from aethex.service.app import create_app
 from aethex.service.ingest.events import (
     KINDS,
@@ -29,7 +28,7 @@ from aethex.service.ingest.events import (
 )
 from aethex.settings import Settings
 from tests.service.conftest import Client
-from tests.service.sending import Event, Place, add_place, as_server, send, statuses
+from tests.service.sending import Event, Place, as_server, send, statuses
 
 relaxed = hypothesis_settings(
     max_examples=60,
@@ -41,11 +40,6 @@ relaxed = hypothesis_settings(
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"events_flush_ms": 0})
-
-
-@pytest.fixture
-def place(library: Library) -> Place:
-    return add_place(library)
 
 
 # --- events that are good, at the edges of what is allowed ----------------------------------------

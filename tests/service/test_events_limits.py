@@ -22,11 +22,6 @@ from tests.service.sending import (
 
 
 @pytest.fixture
-def place(library: Library) -> Place:
-    return add_place(library)
-
-
-@pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"events_flush_ms": 0})
 

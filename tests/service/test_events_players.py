@@ -14,18 +14,12 @@ from tests.service.conftest import Client, serving
 from tests.service.people import person
 from tests.service.sending import (
     Place,
-    add_place,
     as_player,
     as_server,
     landed,
     statuses,
     viewer_cookie,
 )
-
-
-@pytest.fixture
-def place(library: Library) -> Place:
-    return add_place(library)
 
 
 @pytest.fixture

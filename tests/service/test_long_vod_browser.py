@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from aethex.library import Library, vods
 from aethex.service import media_tokens
@@ -15,10 +15,10 @@ from aethex.settings import Settings
 from aethex.store import open_store
 from aethex.workers.derive import derive_vod
 from tests.browser import Complaints
-from tests.conftest import own_settings
 from tests.postgres_server import PostgresForTests
 from tests.service.long_vod import add_long_vod
-from tests.service.site import Site, listening, serving_site
+from tests.service.site import Site, own_site, serving_site
+from tests.service.watching import grow_old_at, until
 
 pytestmark = pytest.mark.browser
 
@@ -28,53 +28,30 @@ VIDEO = "document.querySelector('media-controller video')"
 
 
 @pytest.fixture(scope="module")
-def settings_of_site(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
-    with postgres.fresh_database() as database_url:
-        yield own_settings(tmp_path_factory.mktemp("long"), database_url)
-
-
-@pytest.fixture(scope="module")
-def site(settings_of_site: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The service, with one VOD of eight hours."""
-    with listening() as (held, url):
-        settings = settings_of_site.model_copy(update={"public_url": url})
+    with own_site(postgres, tmp_path_factory.mktemp("long")) as (settings, held):
         with Library.open(settings) as library:
             vod_id = add_long_vod(settings, library, tmp_path_factory.mktemp("unit"), HOURS)
         with serving_site(settings, held):
-            yield Site(url, f"/vods/{vod_id}")
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context() as context:
-        yield context.new_page()
-
-
-def wait_until(page: Page, condition: str) -> None:
-    """Until the condition holds, with the video element as `v` (the page forbids eval)."""
-    give_up_at = time.monotonic() + 30
-    while not page.evaluate(f"(() => {{ const v = {VIDEO}; return {condition}; }})()"):
-        assert time.monotonic() < give_up_at, f"never came true: {condition}"
-        page.wait_for_timeout(20)
+            yield Site(settings.effective_public_url, f"/vods/{vod_id}")
 
 
 def play_from(page: Page, second: float) -> None:
     page.evaluate(f"{VIDEO}.muted = true, {VIDEO}.currentTime = {second}, {VIDEO}.play()")
-    wait_until(page, f"v.currentTime > {second} + 0.5 && !v.seeking")
+    until(page, f"v.currentTime > {second} + 0.5 && !v.seeking")
 
 
-def test_eight_hours_play_from_the_first_frame_to_the_end(page: Page, site: Site) -> None:
-    complaints = Complaints()
-    complaints.watch(page)
+def test_eight_hours_play_from_the_first_frame_to_the_end(
+    page: Page, site: Site, complaints: Complaints
+) -> None:
     page.goto(site.url + site.vod_path)
-    wait_until(page, "v.readyState >= 2")
+    until(page, "v.readyState >= 2")
     assert page.evaluate(f"{VIDEO}.duration") == pytest.approx(SECONDS, abs=0.1)
     for second in (0, SECONDS / 2 + 1.7, SECONDS - 10):
         play_from(page, second)
     page.evaluate(f"{VIDEO}.playbackRate = 4")
-    wait_until(page, "v.ended")
+    until(page, "v.ended")
     assert page.evaluate(f"{VIDEO}.currentTime") == pytest.approx(SECONDS, abs=0.1)
     assert complaints == []
 
@@ -83,7 +60,7 @@ def test_a_pause_longer_than_the_addresses_live_goes_on_at_the_same_second_to_th
     page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.goto(site.url + site.vod_path)
-    wait_until(page, "v.readyState >= 2")
+    until(page, "v.readyState >= 2")
     play_from(page, 100)
     page.evaluate(f"{VIDEO}.pause()")
     left_at = page.evaluate(f"{VIDEO}.currentTime")
@@ -97,13 +74,13 @@ def test_a_pause_longer_than_the_addresses_live_goes_on_at_the_same_second_to_th
         f"window.places = []; {VIDEO}.ontimeupdate = () => places.push({VIDEO}.currentTime)"
     )
     page.evaluate(f"{VIDEO}.playbackRate = 16; {VIDEO}.play()")
-    wait_until(page, f"v.currentTime > {buffered_until} + 8")
+    until(page, f"v.currentTime > {buffered_until} + 8")
     places = page.evaluate("places")
     assert places == sorted(places)
     assert places[0] >= left_at
     assert statuses.count(403) == 1
     play_from(page, SECONDS - 20)
-    wait_until(page, "v.ended")
+    until(page, "v.ended")
     assert statuses.count(403) == 1
     expect(page.locator("#player-fault")).to_be_hidden()
 
@@ -111,16 +88,9 @@ def test_a_pause_longer_than_the_addresses_live_goes_on_at_the_same_second_to_th
 def test_a_page_that_was_left_open_before_its_first_play_plays(
     page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    later = [0]
-    monkeypatch.setattr(media_tokens, "time", SimpleNamespace(time=lambda: time.time() + later[0]))
-
-    def become_old(route: Route) -> None:
-        later[0] = 24 * 3600
-        route.continue_()
-
-    page.route("**/index.m3u8", become_old, times=1)
+    grow_old_at(page, "**/index.m3u8", monkeypatch)
     page.goto(site.url + site.vod_path)
-    wait_until(page, "v.readyState >= 2")
+    until(page, "v.readyState >= 2")
     play_from(page, 5)
 
 

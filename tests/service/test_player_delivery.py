@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Response, Route
+from playwright.sync_api import BrowserContext, Page, Response, Route
 
 from tests.service.watching import (
     PlayerSite,
@@ -31,17 +30,6 @@ pytestmark = pytest.mark.browser
 
 BEAT_MS = 15_000
 EVENTS = "**/api/events*"
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with browser.new_context() as context:
-        yield context
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 def test_nothing_is_lost_or_sent_twice_while_the_network_is_away(

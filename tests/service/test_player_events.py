@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -32,19 +31,6 @@ pytestmark = pytest.mark.browser
 FRAME = 1 / FRAME_RATE
 BEAT_MS = 15_000
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: Complaints) -> Iterator[Page]:
-    with browser.new_context() as context:
-        page = context.new_page()
-        complaints.watch(page)
-        yield page
 
 
 def is_whole(rows: list[Row]) -> bool:

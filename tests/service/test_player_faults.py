@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Page
 
 from aethex.service.ingest.events import MOST_MS
 from tests.browser import Complaints
@@ -49,17 +47,6 @@ FED = """
   })();
 </script>
 """
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with browser.new_context() as context:
-        yield context
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 def show_fed(page: Page, site: PlayerSite, vod_id: str) -> None:

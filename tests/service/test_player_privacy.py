@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,17 +32,6 @@ WISHES = {
     "DNT": "Object.defineProperty(navigator, 'doNotTrack', {value: '1'})",
     "Sec-GPC": "Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})",
 }
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    with browser.new_context() as context:
-        yield context
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
 
 
 def landed(page: Page, site: PlayerSite, vod_id: str, kind: str = "playback") -> list[Row]:

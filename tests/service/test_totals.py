@@ -14,25 +14,7 @@ from aethex.store import StoreUnreachable, open_store
 from tests.service.conftest import Client
 from tests.service.content import MadeVod, add_vod
 from tests.service.measured import build
-from tests.service.sending import Event, as_server, hours_ago, statuses
-
-
-def watched(vod: MadeVod, viewer_id: str, milliseconds: int) -> list[Event]:
-    """A session of so long from the VOD's start."""
-    common: Event = {
-        "kind": "playback",
-        "client_at": hours_ago(0.1),
-        "vod_id": vod.id,
-        "viewer_id": viewer_id,
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
-        "session_id": str(uuid4()),
-    }
-    return [
-        common
-        | {"event_id": str(uuid4()), "type": kind, "sequence": n}
-        | {"elapsed_ms": at, "position_ms": at, "is_paused": False}
-        for n, (kind, at) in enumerate([("start", 0), ("beat", milliseconds)])
-    ]
+from tests.service.sending import Event, as_server, hours_ago, statuses, watched
 
 
 def liked(vod: MadeVod, viewer_id: str, action: str = "like") -> Event:
@@ -61,9 +43,9 @@ def test_views_and_likes_of_a_vod_are_those_of_the_build(
     assert " views" not in client.get(f"/vods/{seen.id}").text
 
     events = [
-        *watched(seen, "usr_1", 6_000),
-        *watched(seen, "usr_2", 6_000),
-        *watched(seen, "usr_3", 1_000),
+        *watched(seen.id, "usr_1", 6_000, 0.1),
+        *watched(seen.id, "usr_2", 6_000, 0.1),
+        *watched(seen.id, "usr_3", 1_000, 0.1),
         *(liked(seen, f"usr_{n}") for n in (1, 2, 3)),
         liked(seen, "usr_3", "unlike"),
     ]

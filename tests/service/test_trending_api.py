@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, timedelta
-from uuid import uuid4
 
 import pytest
 
@@ -18,27 +17,9 @@ from aethex.library import Library, listings, tokens, vods
 from aethex.settings import Settings
 from aethex.store import open_store
 from tests.service.conftest import Client
-from tests.service.content import MadeVod, add_vod
+from tests.service.content import add_vod
 from tests.service.measured import build
-from tests.service.sending import Event, as_server, hours_ago, statuses
-
-
-def watched(vod: MadeVod, viewer_id: str) -> list[Event]:
-    """A session of six of the VOD's eight seconds."""
-    common: Event = {
-        "kind": "playback",
-        "client_at": hours_ago(1.1),
-        "vod_id": vod.id,
-        "viewer_id": viewer_id,
-        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
-        "session_id": str(uuid4()),
-    }
-    return [
-        common
-        | {"event_id": str(uuid4()), "type": kind, "sequence": n}
-        | {"elapsed_ms": at, "position_ms": at, "is_paused": False}
-        for n, (kind, at) in enumerate([("start", 0), ("beat", 6_000)])
-    ]
+from tests.service.sending import as_server, statuses, watched
 
 
 def test_what_trends_is_listed_with_its_hour_and_without_what_was_hidden_since(
@@ -62,7 +43,7 @@ def test_what_trends_is_listed_with_its_hour_and_without_what_was_hidden_since(
         event
         for vod, viewers in ((few, 4), (some, 5), (many, 7))
         for n in range(viewers)
-        for event in watched(vod, f"usr_{n}")
+        for event in watched(vod.id, f"usr_{n}", 6_000, 1.1)
     ]
     assert set(statuses(as_server(client, token, events))) == {"accepted"}
     build(lake, library)

@@ -17,8 +17,7 @@ from tests.service.conftest import Client
 from tests.service.content import AT, MadeVod, add_vod
 from tests.service.measured import build
 from tests.service.people import Person, give_channel, person
-from tests.service.sending import as_server, statuses
-from tests.service.test_totals import watched
+from tests.service.sending import as_server, statuses, watched
 
 DAY = timedelta(days=1)
 
@@ -89,9 +88,9 @@ def test_the_most_watched_come_first_and_nothing_is_offered_that_is_not_measured
 
     with library.session() as s:
         token = tokens.create(s, "backend", None)[1]
-    events = [*watched(made[1], "usr_1", 30_000)]
+    events = [*watched(made[1].id, "usr_1", 30_000, 0.1)]
     for n in (2, 3, 4):  # more views, but watched for less time
-        events += watched(made[0], f"usr_{n}", 7_000)
+        events += watched(made[0].id, f"usr_{n}", 7_000, 0.1)
     assert set(statuses(as_server(client, token, events))) == {"accepted"}
     build(lake, library)
     add_vod(library, store, title="newer", created_at=AT + 9 * DAY)

@@ -7,21 +7,21 @@ from __future__ import annotations
 import io
 import re
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from aethex.imports import import_video
-from aethex.settings import PROJECT_DIR, Settings
 from tests.browser import Complaints
 from tests.postgres_server import PostgresForTests
 from tests.service.content import AT
-from tests.service.site import Site, listening, serving_site
+from tests.service.judging import axe_finds
+from tests.service.site import Site, own_site, serving_site
+from tests.service.watching import eventually, until
 
 pytestmark = pytest.mark.browser
 
@@ -46,43 +46,22 @@ def make_colours(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     source = make_colours(tmp_path_factory.mktemp("source") / "colours.mp4")
-    with postgres.fresh_database() as database_url, listening() as (held, url):
-        settings = Settings(
-            _env_file=None,  # pyright: ignore[reportCallIssue]
-            data_dir=tmp_path_factory.mktemp("site"),
-            database_url=database_url,
-            public_url=url,
-        )
+    with own_site(postgres, tmp_path_factory.mktemp("site")) as (settings, held):
         report = import_video(
             settings, source, channel="gdq", stream="AGDQ", starts_at=AT, title="Colours"
         )
         with serving_site(settings, held):
-            yield Site(url, f"/vods/{report.vod_id}")
+            yield Site(settings.effective_public_url, f"/vods/{report.vod_id}")
 
 
 @pytest.fixture
-def complaints() -> Complaints:
-    return Complaints()
-
-
-@pytest.fixture
-def page(browser: Browser, complaints: Complaints) -> Iterator[Page]:
-    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
-        page = context.new_page()
-        complaints.watch(page)
-        yield page
+def viewport() -> ViewportSize:
+    return {"width": 1440, "height": 900}
 
 
 def open_vod(page: Page, site: Site) -> None:
     page.goto(site.url + site.vod_path)
-    until(page, lambda: page.evaluate("document.querySelector('video').readyState >= 2"))
-
-
-def until(page: Page, is_true: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < give_up_at, "never came true"
-        page.wait_for_timeout(20)
+    until(page, "v.readyState >= 2")
 
 
 def point_at(page: Page, second: float) -> None:
@@ -118,7 +97,7 @@ def test_the_scrubber_shows_the_tile_of_the_time_under_the_pointer(
     open_vod(page, site)
     for number, color in reversed(list(enumerate(COLORS))):
         point_at(page, number * SECONDS_EACH + 2)
-        until(page, lambda color=color: colour_of(page) == color)
+        eventually(page, lambda color=color: colour_of(page) == color)
         point_at(page, number * SECONDS_EACH + 8)
         page.wait_for_timeout(60)
         assert colour_of(page) == color
@@ -131,9 +110,9 @@ def test_the_storyboard_is_still_there_after_the_video_was_started_anew(
 ) -> None:
     open_vod(page, site)
     page.locator("#player-retry").dispatch_event("click")
-    until(page, lambda: page.evaluate("document.querySelector('video').currentTime > 0.3"))
+    eventually(page, lambda: page.evaluate("document.querySelector('video').currentTime > 0.3"))
     point_at(page, 25)
-    until(page, lambda: colour_of(page) == "blue")
+    eventually(page, lambda: colour_of(page) == "blue")
 
 
 def previews(page: Page) -> list[str]:
@@ -150,13 +129,13 @@ def test_a_card_moves_while_it_is_pointed_at_and_loads_nothing_before(
     before = card.bounding_box()
     assert previews(page) == []
     card.hover()
-    until(page, lambda: card.locator("[data-previewing] .preview").count() == 1)
+    eventually(page, lambda: card.locator("[data-previewing] .preview").count() == 1)
     assert len(previews(page)) == 1
     assert card.bounding_box() == before
     page.mouse.move(5, 5)
     expect(card.locator(".preview")).to_have_count(0)
     card.get_by_role("link").first.focus()
-    until(page, lambda: card.locator("[data-previewing] .preview").count() == 1)
+    eventually(page, lambda: card.locator("[data-previewing] .preview").count() == 1)
     assert complaints == []
 
 
@@ -186,7 +165,7 @@ def test_the_speed_menu_sets_the_speed_and_keeps_its_keys_to_itself(page: Page, 
     page.keyboard.press("ArrowDown")
     page.keyboard.press("l")  # the player's, not while a menu is open
     page.keyboard.press("Enter")
-    until(page, lambda: page.evaluate("document.querySelector('video').playbackRate") == 1.25)
+    eventually(page, lambda: page.evaluate("document.querySelector('video').playbackRate") == 1.25)
     expect(menu).to_be_hidden()
     expect(button).to_be_focused()
     state = page.evaluate("(v => [v.paused, v.currentTime])(document.querySelector('video'))")
@@ -222,7 +201,7 @@ def test_the_quality_menu_is_there_when_there_is_a_choice(page: Page, site: Site
     was_low = any("level=low" in url for url in asked)
     other, name = ("high", "360p") if was_low else ("low", "180p")
     items.filter(has_text=name).first.click()
-    until(page, lambda: any(f"level={other}" in url for url in asked))
+    eventually(page, lambda: any(f"level={other}" in url for url in asked))
     expect(button).to_have_text(name)
 
 
@@ -236,30 +215,22 @@ def test_captions_have_a_button_and_a_key_where_there_are_any(page: Page, site: 
     expect(button).to_be_visible()
     mode = "[...document.querySelector('video').textTracks].find(t => t.kind === 'captions').mode"
     page.keyboard.press("c")
-    until(page, lambda: page.evaluate(mode) == "showing")
+    eventually(page, lambda: page.evaluate(mode) == "showing")
     button.click()
-    until(page, lambda: page.evaluate(mode) == "disabled")
+    eventually(page, lambda: page.evaluate(mode) == "disabled")
 
 
 @pytest.mark.parametrize("width", [360, 1440])
 def test_axe_finds_nothing_serious_in_an_open_menu(
     browser: Browser, site: Site, width: int
 ) -> None:
-    axe = (PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js").read_text()
     with browser.new_context(viewport={"width": width, "height": 800}) as context:
         page = context.new_page()
         open_vod(page, site)
         page.get_by_role("button", name="Speed").click()
         menu = page.get_by_role("menu", name="Speed")
         expect(menu).to_be_visible()
-        page.evaluate(axe)
-        answer = page.evaluate("axe.run({resultTypes: ['violations']})")
-        assert [
-            (violation["id"], node["target"])
-            for violation in answer["violations"]
-            if violation["impact"] in ("serious", "critical")
-            for node in violation["nodes"]
-        ] == []
+        assert axe_finds(page) == []
         box, player = menu.bounding_box(), page.locator("#player").bounding_box()
         assert box is not None
         assert player is not None

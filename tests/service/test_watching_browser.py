@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from sqlalchemy import delete
 
 from aethex.library import Follow, Like, Vod, WatchProgress, watching
-from aethex.settings import PROJECT_DIR
 from tests.browser import Complaints
 from tests.service.content import AT, add_vod
+from tests.service.judging import axe_finds
 from tests.service.people import Person, person
 from tests.service.watching import PlayerSite
 
@@ -253,7 +253,6 @@ def test_what_is_typed_is_found_while_it_is_typed(browser: Browser, site: Player
 def test_pages_of_who_is_signed_in_have_nothing_serious_and_nothing_overflows(
     browser: Browser, site: PlayerSite, mika: Person, width: int
 ) -> None:
-    axe = (PROJECT_DIR / "node_modules" / "axe-core" / "axe.min.js").read_text()
     made = add_vod(site.library, site.store, username="other", title="Half seen " * 9)
     with site.library.session() as s:
         watching.save(s, mika.id, s.get_one(Vod, made.id), 8_000, AT, AT)
@@ -262,13 +261,6 @@ def test_pages_of_who_is_signed_in_have_nothing_serious_and_nothing_overflows(
     with opened(browser, site, mika, width) as page:
         for path in ("/", "/channel/gdq/vods?q=boss&view=list", "/history", f"/vods/{site.vod_id}"):
             page.goto(site.url + path)
-            page.evaluate(axe)
-            answer = page.evaluate("axe.run({resultTypes: ['violations']})")
-            found[path] = [
-                (violation["id"], node["target"])
-                for violation in answer["violations"]
-                if violation["impact"] in ("serious", "critical")
-                for node in violation["nodes"]
-            ]
+            found[path] = axe_finds(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert found == {path: [] for path in found}

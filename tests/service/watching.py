@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import BrowserContext, Frame, Page, Request
+import pytest
+from playwright.sync_api import BrowserContext, Frame, Page, Request, Route
 
 from aethex.library import Library
+from aethex.service import media_tokens
 from aethex.settings import Settings
 from aethex.store import Store
 from tests.service.content import add_vod
@@ -145,6 +148,20 @@ def eventually(page: Page, is_true: Callable[[], Any], what: str = "") -> None:
     while not is_true():
         assert time.monotonic() < give_up_at, f"never came true: {what}"
         page.wait_for_timeout(20)
+
+
+def grow_old_at(page: Page, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a day pass when the page asks for this; only the service's media addresses tell."""
+    later_seconds = 0
+
+    def grow_old(route: Route) -> None:
+        nonlocal later_seconds
+        later_seconds = 24 * 3600
+        route.continue_()
+
+    clock = SimpleNamespace(time=lambda: time.time() + later_seconds)
+    monkeypatch.setattr(media_tokens, "time", clock)
+    page.route(address, grow_old, times=1)
 
 
 def hurry(page: Page | Frame) -> None:
