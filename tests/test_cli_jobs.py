@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aethex.library import Library, jobs
+from aethex.library import Library, jobs, leases
 from tests.commands import Commands
 
 
@@ -18,9 +18,9 @@ def aethex(tmp_path: Path, database_url: str) -> Commands:
 def failed(library: Library, subject: str, kind: str = "archive") -> str:
     with library.session() as s:
         jobs.enqueue(s, kind, subject, {"from": "[here]"})
-        claim = jobs.claim(s, "wrk_1", [kind], 60)
+        claim = leases.claim(s, "wrk_1", [kind], 60)
         assert claim is not None
-        jobs.fail(s, claim, "[red] is no video", can_retry=False)
+        leases.fail(s, claim, "[red] is no video", can_retry=False)
     return claim.id
 
 
@@ -34,9 +34,9 @@ def test_jobs_are_listed_and_shown(aethex: Commands, library: Library) -> None:
     broken = failed(library, "rec_1")
     with library.session() as s:
         waiting = jobs.enqueue(s, "derive", "vod_1")
-        claim = jobs.claim(s, "wrk_2", ["derive"], 60)
+        claim = leases.claim(s, "wrk_2", ["derive"], 60)
         assert claim is not None
-        jobs.renew(s, claim, 60, {"share": 0.25, "stage": "storyboard"})
+        leases.renew(s, claim, 60, {"share": 0.25, "stage": "storyboard"})
     _, first, second, total = aethex("jobs", "list").stdout.splitlines()
     assert first.startswith(waiting)
     assert first.rstrip().endswith("attempt 1 of 5, 25% storyboard")

@@ -16,7 +16,7 @@ import dagster as dg
 from dagster import DagsterRunStatus as Status
 
 from aethex.fetch import Fetcher
-from aethex.library import Library, archives, jobs, vods, workers
+from aethex.library import Library, archives, jobs, leases, vods, workers
 from aethex.settings import Settings
 from aethex.store import open_store
 from aethex.workers.archive import Archiver
@@ -124,7 +124,7 @@ def dead_runs_sensor(
         with library.session() as s:
             silent = workers.silent(s, WORKER, within_seconds=_DEAD_AFTER_SECONDS)
             for worker in silent:
-                jobs.release_worker(s, worker.id)
+                leases.release_worker(s, worker.id)
                 workers.remove(s, worker.id)
         with library.session() as s:
             alive = {str(worker.details.get(_RUN_ID)) for worker in workers.listed(s)}

@@ -1,7 +1,7 @@
 """A job that is held, as its handler sees it.
 
 What belongs here: progress, the question whether the job is still one's own, and its end. What
-does not: claiming and renewing (`worker`), the states of a job (`aethex.library.jobs`), and what
+does not: claiming and renewing (`worker`), the states of a job (`aethex.library.leases`), and what
 any kind of job does (its handler).
 
 A handler is a function of a `Lease`. It tells its progress, which also checks that the job is still
@@ -19,8 +19,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aethex.library import jobs
-from aethex.library.jobs import Claim
+from aethex.library import leases
+from aethex.library.leases import Claim
 
 
 class CannotSucceed(Exception):
@@ -89,7 +89,7 @@ class Lease:
 
         Nothing slow should follow in that session.
         """
-        jobs.finish(s, self.claim)
+        leases.finish(s, self.claim)
         self.is_finished = True
 
     def end(self, reason: Exception) -> None:

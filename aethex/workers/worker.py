@@ -1,7 +1,7 @@
 """The worker: claims jobs, keeps their leases while handlers run, ends each once.
 
 What belongs here: threads, heartbeats, signals, waiting. What does not: a lease as its handler sees
-it (`lease`), the states of a job (`aethex.library.jobs`).
+it (`lease`), the states of a job (`aethex.library.leases`).
 
 A thread beside the handlers renews all leases. A database that is away ends none: nobody else can
 claim meanwhile, so only its word, that another one has the job, does.
@@ -27,8 +27,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from aethex.library import Library, jobs, new_id, workers
-from aethex.library.jobs import LeaseLost
+from aethex.library import Library, jobs, leases, new_id, workers
+from aethex.library.leases import LeaseLost
 from aethex.postgres import DatabaseUnreachable, database_url
 from aethex.settings import Settings
 from aethex.workers.lease import CannotSucceed, Handler, Lease, Stopped
@@ -182,7 +182,7 @@ class _Worker:
         """Claim a job and start its handler; whether there was one."""
         try:
             with self._library.session() as s:
-                claim = jobs.claim(s, self._id, self._kinds, self._pace.lease_seconds)
+                claim = leases.claim(s, self._id, self._kinds, self._pace.lease_seconds)
         except _AWAY as error:
             self._tell(f"cannot claim: {_line(error)}")
             return False
@@ -228,13 +228,13 @@ class _Worker:
             return self._outcome_of(lease, lease.ending or error)
         if lease.is_finished:
             return "done", ""
-        return self._write_end("done", lambda s: jobs.finish(s, lease.claim)), ""
+        return self._write_end("done", lambda s: leases.finish(s, lease.claim)), ""
 
     def _outcome_of(self, lease: Lease, error: BaseException) -> tuple[str, str]:
         if isinstance(error, LeaseLost):
             return "lost", ""
         if isinstance(error, Stopped):
-            return self._write_end("released", lambda s: jobs.release(s, lease.claim)), ""
+            return self._write_end("released", lambda s: leases.release(s, lease.claim)), ""
         why = _line(error)
         return self._fail(lease, why, can_retry=not isinstance(error, CannotSucceed)), why
 
@@ -242,7 +242,7 @@ class _Worker:
         outcome = ["failed"]
 
         def write(s: Session) -> None:
-            if jobs.fail(s, lease.claim, why, can_retry=can_retry):
+            if leases.fail(s, lease.claim, why, can_retry=can_retry):
                 outcome[0] = "retried"
 
         written = self._write_end("written", write)
@@ -294,7 +294,7 @@ class _Worker:
             return
         try:
             with self._library.session() as s:
-                jobs.renew(s, lease.claim, self._pace.lease_seconds, told or None)
+                leases.renew(s, lease.claim, self._pace.lease_seconds, told or None)
             self._renewed[lease.claim.id] = (now, told)
         except LeaseLost as lost:
             lease.end(lost)
@@ -363,7 +363,7 @@ class _Worker:
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 with contextlib.suppress(LeaseLost, *_AWAY), self._library.session() as s:
-                    jobs.release(s, lease.claim)
+                    leases.release(s, lease.claim)
 
 
 def _line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from aethex.library import Library, archives, jobs, workers
+from aethex.library import Library, archives, jobs, leases, workers
 from aethex.library.channels import ensure_channel
 from aethex.library.models import ProviderRecording
 from aethex.library.streams import ensure_stream
@@ -108,7 +108,7 @@ def test_a_run_that_only_says_that_it_runs_holds_up_nothing(stored, settings, li
         jobs.enqueue(s, archives.KIND, "prec_1")
         workers.beat(s, "wrk_1", work.WORKER, details={"run_id": run.run_id})
     with library.session() as s:
-        claim = jobs.claim(s, "wrk_1", work.KINDS, 3600)
+        claim = leases.claim(s, "wrk_1", work.KINDS, 3600)
     assert claim is not None
     clear(stored, settings)
     assert stored.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.STARTED

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, event, text
 
-from aethex.library import Library, captures, channels, inputs, jobs, live, vods
+from aethex.library import Library, captures, channels, inputs, jobs, leases, live, vods
 from aethex.library.captures import Picture
 from aethex.library.gauges import gauges
 from aethex.service.app import create_app
@@ -72,7 +72,7 @@ def test_jobs_are_counted_by_kind_and_state_and_the_longest_wait_is_told(library
             text("update jobs set run_after = now() - interval '1 h' where subject_id = 'rec_2'")
         )
     with library.session() as s:
-        claim = jobs.claim(s, "wrk_1", ["archive"], 60)
+        claim = leases.claim(s, "wrk_1", ["archive"], 60)
         assert claim is not None
         s.execute(text("update jobs set run_after = run_after - interval '60 s'"))
     metrics = measured(library)

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from sqlalchemy import text
 
 from aethex.library import Library
-from aethex.library.jobs import LeaseLost
+from aethex.library.leases import LeaseLost
 from aethex.settings import Settings
 from aethex.workers.lease import Lease
 from aethex.workers.worker import Pace, work

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from aethex.fetch import Fetcher
-from aethex.library import Library, Vod, archives, jobs, recording, vods
+from aethex.library import Library, Vod, archives, jobs, leases, recording, vods
 from aethex.library.channels import ensure_channel
 from aethex.library.models import Job, ProviderRecording, Stream
 from aethex.library.recording import RecordingWishes
@@ -352,7 +352,7 @@ def test_a_copy_that_is_killed_goes_on_where_it_was(settings, library, stream, s
         go_on.set()
     with library.session() as s:
         # the dead worker's lease need not be waited for
-        jobs.release_worker(s, str(jobs.last_job(s, archives.KIND, "prec_1").worker_id))  # pyright: ignore[reportOptionalMemberAccess]
+        leases.release_worker(s, str(jobs.last_job(s, archives.KIND, "prec_1").worker_id))  # pyright: ignore[reportOptionalMemberAccess]
     job = copy(settings, library, server)
     assert (job.state, job.attempts) == ("done", 2)
     vod_of(library)

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from aethex.library import Library, jobs, workers
-from aethex.library.jobs import LeaseLost
+from aethex.library import Library, jobs, leases, workers
+from aethex.library.leases import LeaseLost
 from aethex.library.models import Job
 from aethex.settings import Settings
 from aethex.workers.lease import CannotSucceed, Handler, Lease
@@ -159,9 +159,9 @@ def test_a_handler_learns_that_another_has_its_job_and_ends_nothing(library, set
     def handle(lease: Lease) -> None:
         lease.on_end(killed.set)
         with library.session() as s:
-            jobs.release_worker(s, _worker_of(library, "a"))
+            leases.release_worker(s, _worker_of(library, "a"))
         with library.session() as s:
-            assert jobs.claim(s, "wrk_other", [KIND], 3600) is not None
+            assert leases.claim(s, "wrk_other", [KIND], 3600) is not None
         lease.progress(0.5, "halfway")
         assert killed.wait(WAITING)
         with pytest.raises(LeaseLost):
