@@ -53,6 +53,13 @@ class PostgresForTests:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def disconnect(self, url: str) -> None:
+        """End all connections to one of the server's databases."""
+        self.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            f"where datname = '{make_url(url).database}'"
+        )
+
     @contextmanager
     def fresh_database(
         self, *, is_migrated: bool = True, like: str | None = None

@@ -26,7 +26,7 @@ Made = TypeVar("Made")
 
 
 class Saved(Generic[Made]):
-    """Such a state; `make` leaves no connection open and returns plain data that describes it."""
+    """Such a state; `make` returns plain data that describes it."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Saved(Generic[Made]):
         self._kept = folder / "kept"
         self._settings = own_settings(folder / "tests", database_url)
         self._made = make(self._settings)
+        postgres.disconnect(database_url)  # Dagster keeps connections after its instance is closed
         self._data.rename(self._kept)
 
     @property

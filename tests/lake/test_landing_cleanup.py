@@ -179,7 +179,7 @@ def test_when_time_is_over_it_stops_between_two_windows(filled: Lake) -> None:
     assert clean_landing(filled, FAR).windows == (3,)
 
 
-@pytest.mark.parametrize("point", some_now(CLEANING, "proven", "writing", "first deleted"))
+@pytest.mark.parametrize("point", some_now(CLEANING, "proven", "first deleted"))
 def test_a_clean_up_killed_at_any_point_is_finished_by_the_next(filled: Lake, point: str) -> None:
     with cleaner(filled.settings, point) as killed:
         killed.wait_for(point)
@@ -233,6 +233,7 @@ def test_quarantine_goes_by_its_hour(lake: Lake) -> None:
 
 
 @pytest.mark.r2
+@pytest.mark.soak
 def test_cleaning_up_on_r2(r2_settings: Settings) -> None:
     with Lake.open(r2_settings) as lake:
         for n in range(2):
