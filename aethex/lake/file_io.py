@@ -26,7 +26,6 @@ from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 from aethex.store.durable import make_folders, sync_folder
 
-
 REMEMBERED_BYTES = 16 * 1024**2
 _METADATA = ".metadata.json"
 
