@@ -5,7 +5,7 @@ What belongs here: filling inputs and running the models in order. What does not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -74,11 +74,16 @@ def run(con: duckdb.DuckDBPyConnection, model: Model, day: date) -> list[Row]:
 
 
 def run_all(
-    con: duckdb.DuckDBPyConnection, stream_days: Iterable[date], days: Iterable[date]
+    con: duckdb.DuckDBPyConnection,
+    stream_days: Iterable[date],
+    days: Iterable[date],
+    names: Collection[str] = load_models().tables,
 ) -> None:
-    """Every model of days in order, for those days."""
+    """Every model of days (of those names) in order, for those days."""
     wanted = {"stream_day": list(stream_days), "day": list(days)}
     for model in load_models():
+        if model.name not in names:
+            continue
         for day in wanted[model.partition_column] if model.hourly is None else ():
             run(con, model, day)
 

@@ -53,13 +53,26 @@ class PostgresForTests:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def disconnect(self, url: str) -> None:
+        """End all connections to one of the server's databases."""
+        self.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            f"where datname = '{make_url(url).database}'"
+        )
+
     @contextmanager
-    def fresh_database(self, *, is_migrated: bool = True) -> Generator[str]:
+    def fresh_database(
+        self, *, is_migrated: bool = True, like: str | None = None
+    ) -> Generator[str]:
         """A database of one's own, dropped afterwards. Its name holds the pid of who will drop
         it.
+
+        like: the URL of a database of which it is a copy; nobody may be connected to that.
         """
         name = f"{_TEST_PREFIX}_{os.getpid()}_{uuid4().hex[:16]}"
         template = self.template if is_migrated else "template1"
+        if like is not None:
+            template = make_url(like).database
         self.execute(f"create database {name} template {template} strategy file_copy")
         try:
             yield self.url(name)

@@ -149,15 +149,16 @@ def _open_rest(settings: Settings, properties: dict[str, str]) -> Catalog:
 
 def _file_properties(settings: Settings, store: Store) -> dict[str, str]:
     """How pyiceberg reaches the store's files."""
+    file_io = {"py-io-impl": "aethex.lake.file_io.DurableFileIO"}
     if store.is_local:
-        return {"py-io-impl": "aethex.lake.file_io.DurableFileIO"}
+        return file_io
     # pyarrow's S3 client reads this when it starts. Without it, it sends chunked parts without a
     # Content-Length, which R2 refuses.
     os.environ.setdefault("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     os.environ.setdefault("AWS_RESPONSE_CHECKSUM_VALIDATION", "when_required")
     secret = settings.store_secret_access_key
     properties = {
-        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        **file_io,
         "s3.endpoint": settings.store_endpoint or "",
         "s3.region": settings.store_region,
         "s3.access-key-id": settings.store_access_key_id or "",

@@ -61,6 +61,7 @@ COMMIT_ATTEMPTS = 30
 MEMORY_LIMIT = "384MB"
 HOUR = timedelta(hours=1)
 _MOST_RANGES = 32
+_MANY_ROWS = 10_000  # below it a window leaves little, and looking for it takes longer than it did
 
 Stage = Literal["reading", "committing", "committed", "published"]
 
@@ -97,7 +98,8 @@ def publish(lake: Lake, *, progress: Progress | None = None) -> list[PublishedWi
     looked_at = utc_now()
     while window := next_window(lake, looked_at):
         published.append(publish_window(lake, window, progress=progress))
-        _give_memory_back()
+        if window.rows >= _MANY_ROWS:
+            _give_memory_back()
         looked_at = utc_now()
     mark_looked_at(lake.store, looked_at)
     return published

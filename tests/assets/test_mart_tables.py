@@ -10,6 +10,7 @@ from aethex.lake.build_records import current_build
 from aethex.lake.models import load_models
 from aethex.lake.windows import watermark
 from aethex.library import Library
+from tests.assets.conftest import Begun
 from tests.pipelines.runs import Pipeline, failed_checks, materialized, metadata, passed_checks
 from tests.pipelines.streams import add_stream
 
@@ -33,18 +34,22 @@ def test_a_refresh_computes_the_due_days_and_none_between(
     assert said["dashboards"].startswith("http://")
 
 
-def test_every_check_of_the_models_is_an_asset_check(
-    pipeline: Pipeline, library: Library, lake: Lake
+def test_every_check_is_an_asset_check_and_the_last_full_hour_a_part_of_its_day(
+    published: Begun,
 ) -> None:
-    add_stream(library, lake, [10, 20])
-    pipeline.publish()
-    result = pipeline.models()
+    result = published.pipeline.models()
     names = {
         check.name if check.when == "run" else f"{model.name}_{check.name}"
         for model in load_models()
         for check in model.checks
     }
     assert passed_checks(result) == names | {DECLARED_CHECK}
+
+    known_until = watermark(published.lake.store)
+    assert known_until is not None
+    said = metadata(result, "trending", f"{known_until:%Y-%m-%d}")
+    assert said["hours"] == f"{known_until:%H}:00"
+    assert said["dagster/partition_row_count"] == 0
 
 
 def test_wrong_rows_fail_their_check_and_stop_what_follows(
@@ -60,35 +65,14 @@ def test_wrong_rows_fail_their_check_and_stop_what_follows(
     assert current_build(lake.store) is None
 
 
-def test_the_list_of_the_last_full_hour_is_a_part_of_its_day(
-    pipeline: Pipeline, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10])
-    pipeline.publish()
-    result = pipeline.models()
-    known_until = watermark(lake.store)
-    assert known_until is not None
-    said = metadata(result, "trending", f"{known_until:%Y-%m-%d}")
-    assert said["hours"] == f"{known_until:%H}:00"
-    assert said["dagster/partition_row_count"] == 0
-
-    backfill = pipeline.range_of_models("2020-01-05", "2020-01-06")
-    assert backfill.success
-    assert metadata(backfill, "trending")["days"] == 0, "nothing was watched then"
-
-
-def test_a_backfill_computes_every_day_that_was_chosen(
-    pipeline: Pipeline, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10, 20, 30])
-    pipeline.publish()
-    pipeline.models()
-    build = current_build(lake.store)
+def test_a_backfill_computes_every_day_that_was_chosen(computed: Begun) -> None:
+    build = current_build(computed.lake.store)
     assert build is not None
-    result = pipeline.range_of_models("2020-01-04", "2020-01-06")
+    result = computed.pipeline.range_of_models("2020-01-04", "2020-01-06")
     assert result.success
     days = {day for name, day in materialized(result) if name == "stream_minutes"}
     assert days == {"2020-01-04", "2020-01-05", "2020-01-06"}
     said = metadata(result, "stream_minutes", "2020-01-05")
     assert not said["is changed"]
     assert metadata(result, "marts")["build"] == build.id
+    assert metadata(result, "trending")["days"] == 0, "nothing was watched then"

@@ -10,17 +10,16 @@ from aethex.assets.mart_tables import ONLY_DUE_TAG
 from aethex.assets.marts import MARTS
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
-from aethex.library import Library
+from tests.assets.conftest import Begun
 from tests.pipelines.runs import Pipeline, materialized, metadata
 from tests.pipelines.streams import add_stream
 
 LATER = datetime(2020, 2, 1, 12, 0, tzinfo=UTC)
 
 
-def test_it_says_what_readers_get(pipeline: Pipeline, library: Library, lake: Lake) -> None:
-    add_stream(library, lake, [10, 20, 30])
-    pipeline.publish()
-    said = metadata(pipeline.models(), MARTS)
+def test_it_says_what_readers_get(published: Begun) -> None:
+    lake = published.lake
+    said = metadata(published.pipeline.models(), MARTS)
     build = current_build(lake.store)
     assert build is not None
     assert (said["build"], said["window"], said["is new"]) == (build.id, 1, True)
@@ -30,12 +29,8 @@ def test_it_says_what_readers_get(pipeline: Pipeline, library: Library, lake: La
     assert said["dagster/uri"] == lake.store.uri("marts/current.json")
 
 
-def test_with_nothing_due_only_the_build_is_looked_at(
-    pipeline: Pipeline, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10, 20, 30])
-    pipeline.publish()
-    pipeline.models()
+def test_with_nothing_due_only_the_build_is_looked_at(computed: Begun) -> None:
+    pipeline, lake = computed.pipeline, computed.lake
     before = current_build(lake.store)
     pipeline.publish()
     result = pipeline.models()
@@ -49,14 +44,10 @@ def test_with_nothing_due_only_the_build_is_looked_at(
     assert before.fresh_until < after.fresh_until
 
 
-def test_a_backfill_does_not_publish_while_other_days_are_due(
-    pipeline: Pipeline, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10, 20, 30])
-    pipeline.publish()
-    pipeline.models()
+def test_a_backfill_does_not_publish_while_other_days_are_due(computed: Begun) -> None:
+    pipeline, lake = computed.pipeline, computed.lake
     before = current_build(lake.store)
-    add_stream(library, lake, [1, 2], title="Later", started_at=LATER)
+    add_stream(computed.library, lake, [1, 2], title="Later", started_at=LATER)
     pipeline.publish()
     result = pipeline.range_of_models("2020-01-05", "2020-01-06")
     assert result.get_failed_step_keys() == {MARTS}
@@ -67,11 +58,8 @@ def test_a_backfill_does_not_publish_while_other_days_are_due(
     assert after.window == 2
 
 
-def test_by_itself_it_publishes_nothing_that_is_not_computed(
-    pipeline: Pipeline, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10, 20, 30])
-    pipeline.publish()
+def test_by_itself_it_publishes_nothing_that_is_not_computed(published: Begun) -> None:
+    pipeline = published.pipeline
     alone = pipeline.models(asset_selection=[dg.AssetKey(MARTS)])
     without_some = pipeline.models(
         asset_selection=[dg.AssetKey("stream_samples"), dg.AssetKey(MARTS)],
@@ -80,7 +68,7 @@ def test_by_itself_it_publishes_nothing_that_is_not_computed(
     )
     assert not alone.success
     assert not without_some.success
-    assert current_build(lake.store) is None
+    assert current_build(published.lake.store) is None
 
 
 def test_a_build_before_anything_landed_is_empty_and_valid(pipeline: Pipeline, lake: Lake) -> None:

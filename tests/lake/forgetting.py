@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 from uuid import NAMESPACE_URL, uuid5
 
@@ -29,6 +30,8 @@ from aethex.settings import Settings
 from aethex.store import open_store
 from tests.lake.marts import MINUTE, NOON, NOW, World
 from tests.lake.processes import Reach, Worker, stopping, worker
+from tests.postgres_server import PostgresForTests
+from tests.saved import Saved, saved
 
 GONE = "usr_01K9Z3ABCDEFGHJKMNPQRSTVWX"
 STAYS = "vw_01K9Z3ABCDEFGHJKMNPQRSTVWY"
@@ -187,6 +190,29 @@ def build_platform(lake: Lake, library: Library, days: int = DAYS) -> Platform:
         for user_id in (GONE, "usr_other"):
             users.follow(s, user_id, "ch_1")
     return Platform(lake, library)
+
+
+def saved_platform(
+    postgres: PostgresForTests, folder: Path, days: int = DAYS
+) -> AbstractContextManager[Saved[None]]:
+    """Such a platform that is built once, for `platform_again`."""
+
+    def make(settings: Settings) -> None:
+        with Lake.open(settings) as lake, Library.open(settings) as library:
+            build_platform(lake, library, days)
+
+    return saved(postgres, folder, make)
+
+
+@contextmanager
+def platform_again(state: Saved[None]) -> Iterator[Platform]:
+    """The platform as it was built, for one test."""
+    with (
+        state.again() as (settings, _),
+        Lake.open(settings) as lake,
+        Library.open(settings) as library,
+    ):
+        yield Platform(lake, library)
 
 
 def waiting(library: Library) -> list[str]:

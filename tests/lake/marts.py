@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +19,9 @@ from aethex.lake.dims import DimChange, snapshot_dim
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
 from aethex.lake.refresh import Refreshed, refresh
+from aethex.settings import Settings
+from tests.postgres_server import PostgresForTests
+from tests.saved import Saved, saved
 
 NOON = datetime.fromisoformat("2024-05-01T12:00")
 MINUTE = timedelta(minutes=1)
@@ -34,6 +39,10 @@ class World:
     segments: dict[str, Row] = field(default_factory=dict[str, Row])
     channels: dict[str, Row] = field(default_factory=dict[str, Row])
     snapshots: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        return self.lake.settings
 
     def stream(
         self,
@@ -105,6 +114,40 @@ class World:
         """Snapshot and refresh."""
         self.snapshot()
         return refresh(self.lake)
+
+
+def grow(world: World) -> None:
+    """A stream that grew twice, each time published and built: three builds, and many past states
+    of tables.
+    """
+    world.stream("st_1", NOON, NOON + 10 * MINUTE)
+    for n in range(3):
+        world.count("st_1", NOON + n * MINUTE, [10 * (n + 1)])
+        world.refresh()
+
+
+SavedWorld = Saved[dict[str, Any]]
+
+
+def saved_world(
+    postgres: PostgresForTests, folder: Path, fill: Callable[[World], object]
+) -> AbstractContextManager[SavedWorld]:
+    """A world that is filled once, for `world_again`."""
+
+    def make(settings: Settings) -> dict[str, Any]:
+        with Lake.open(settings) as lake:
+            world = World(lake)
+            fill(world)
+        return {name: value for name, value in vars(world).items() if name != "lake"}
+
+    return saved(postgres, folder, make)
+
+
+@contextmanager
+def world_again(state: SavedWorld) -> Iterator[World]:
+    """The world as it was filled, for one test."""
+    with state.again() as (settings, rows), Lake.open(settings) as lake:
+        yield World(lake, **rows)
 
 
 def landed(

@@ -1,6 +1,6 @@
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from aethex.lake import Lake, builds, refresh
 from aethex.lake.build_records import (
     BUILDS_PREFIX,
     CURRENT_KEY,
+    Build,
     UnknownBuild,
     current_build,
     from_json,
@@ -23,16 +24,54 @@ from aethex.lake.due import Due, due
 from aethex.lake.models import load_models
 from aethex.lake.refresh import run_due
 from aethex.lake.runner import run_model
-from tests.lake.marts import MINUTE, NOON, World, days
+from tests.lake.marts import MINUTE, NOON, SavedWorld, World, days, saved_world, world_again
+from tests.postgres_server import PostgresForTests
+
+
+def fill(world: World) -> None:
+    """One stream with three counts; nothing is built yet."""
+    world.stream("st_1", NOON, NOON + 10 * MINUTE)
+    world.count("st_1", NOON, [1, 2, 3])
+
+
+def fill_and_build(world: World) -> None:
+    fill(world)
+    world.refresh()
+
+
+@pytest.fixture(scope="module")
+def filled(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("filled"), fill) as state:
+        yield state
+
+
+@pytest.fixture(scope="module")
+def first_built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill_and_build) as state:
+        yield state
 
 
 @pytest.fixture
-def world(lake: Lake) -> World:
-    """One stream with three counts; nothing is built yet."""
-    world = World(lake)
-    world.stream("st_1", NOON, NOON + 10 * MINUTE)
-    world.count("st_1", NOON, [1, 2, 3])
-    return world
+def world(filled: SavedWorld) -> Iterator[World]:
+    with world_again(filled) as world:
+        yield world
+
+
+@pytest.fixture
+def built(first_built: SavedWorld) -> Iterator[World]:
+    """The world with its first build."""
+    with world_again(first_built) as world:
+        yield world
+
+
+def first_build(world: World) -> Build:
+    build = current_build(world.lake.store)
+    assert build is not None
+    return build
 
 
 def test_before_the_first_build_there_is_none(lake: Lake) -> None:
@@ -65,10 +104,10 @@ def test_an_empty_lake_has_a_build_without_rows(lake: Lake) -> None:
     assert (build.window, build.fresh_until, build.rows) == (0, None, 0)
 
 
-def test_nothing_due_keeps_the_build_and_moves_its_watermark_on(world: World) -> None:
-    first = world.refresh().build
-    world.count("st_unknown", NOON, [5])  # a window that touches no stream of the dims
-    second = world.refresh()
+def test_nothing_due_keeps_the_build_and_moves_its_watermark_on(built: World) -> None:
+    first = first_build(built)
+    built.count("st_unknown", NOON, [5])  # a window that touches no stream of the dims
+    second = built.refresh()
     assert second.due.is_empty
     assert second.build.id == first.id
     assert second.build.window == 2
@@ -77,14 +116,14 @@ def test_nothing_due_keeps_the_build_and_moves_its_watermark_on(world: World) ->
     assert second.build.fresh_until is not None
     assert second.build.fresh_until > first.fresh_until
     # the build's own record stays what it was
-    assert read_build(world.lake.store, first.id) == first
-    assert list_builds(world.lake.store) == [first.id]
+    assert read_build(built.lake.store, first.id) == first
+    assert list_builds(built.lake.store) == [first.id]
 
 
-def test_a_title_makes_a_new_build_without_a_commit_to_any_mart(world: World) -> None:
-    first = world.refresh().build
-    world.stream("st_1", NOON, NOON + 10 * MINUTE, title="Another title")
-    second = world.refresh()
+def test_a_title_makes_a_new_build_without_a_commit_to_any_mart(built: World) -> None:
+    first = first_build(built)
+    built.stream("st_1", NOON, NOON + 10 * MINUTE, title="Another title")
+    second = built.refresh()
     assert second.build.id != first.id
     assert not any(result.is_changed for result in second.results)
     assert second.due.days == ()
@@ -105,41 +144,40 @@ def test_a_build_costs_what_changed(world: World) -> None:
     assert len(kept) == 1
 
 
-def test_a_failing_build_check_publishes_nothing_and_the_days_stay_due(world: World) -> None:
-    first = world.refresh().build
-    world.count("st_1", NOON + 3 * MINUTE, [4])
-    found = due(world.lake)
+def test_a_failing_build_check_publishes_nothing_and_the_days_stay_due(built: World) -> None:
+    first = first_build(built)
+    built.count("st_1", NOON + 3 * MINUTE, [4])
+    found = due(built.lake)
     # the stream's own row is left behind what its minutes say
     for name in ("stream_samples", "stream_minutes"):
-        run_only(world.lake, name, found)
+        run_only(built.lake, name, found)
     with pytest.raises(BuildFailed, match="minutes_sum_to_the_stream"):
-        publish_build(world.lake, found)
-    assert current_build(world.lake.store) == first
-    assert list_builds(world.lake.store) == [first.id]
-    assert due(world.lake) == found
-    assert world.refresh().build.window == 2
+        publish_build(built.lake, found)
+    assert current_build(built.lake.store) == first
+    assert list_builds(built.lake.store) == [first.id]
+    assert due(built.lake) == found
+    assert built.refresh().build.window == 2
 
 
 def test_the_loser_of_a_swap_looks_again_and_leaves_no_record(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    built: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.refresh()
-    world.count("st_1", NOON + 3 * MINUTE, [4])
-    found = due(world.lake)
-    run_due(world.lake, found)
+    built.count("st_1", NOON + 3 * MINUTE, [4])
+    found = due(built.lake)
+    run_due(built.lake, found)
     winners: list[str] = []
     original = builds._swap
 
     def another_comes_first(*args: object) -> object:
         if not winners:
             winners.append("")
-            winners[0] = publish_build(world.lake, found).id
+            winners[0] = publish_build(built.lake, found).id
         return original(*args)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(builds, "_swap", another_comes_first)
-    loser = publish_build(world.lake, found)
+    loser = publish_build(built.lake, found)
     assert loser.id == winners[0]
-    assert len(list_builds(world.lake.store)) == 2
+    assert len(list_builds(built.lake.store)) == 2
 
 
 def test_refreshes_at_once_agree_on_one_build(world: World) -> None:
@@ -157,17 +195,16 @@ def test_a_build_never_goes_back_behind_a_window_that_the_current_one_has(world:
     assert publish_build(world.lake, early) == later
 
 
-def test_a_crash_at_any_step_leaves_the_same_due(world: World) -> None:
-    world.refresh()
-    world.count("st_1", NOON + 3 * MINUTE, [4])
-    world.segment("st_1", 0, NOON, NOON + 5 * MINUTE)
-    world.snapshot()
-    found = due(world.lake)
+def test_a_crash_at_any_step_leaves_the_same_due(built: World) -> None:
+    built.count("st_1", NOON + 3 * MINUTE, [4])
+    built.segment("st_1", 0, NOON, NOON + 5 * MINUTE)
+    built.snapshot()
+    found = due(built.lake)
     for name in load_models().tables:
-        run_only(world.lake, name, found)
-        assert due(world.lake) == found
-    build = refresh.refresh(world.lake).build
-    assert due(world.lake).is_empty
+        run_only(built.lake, name, found)
+        assert due(built.lake) == found
+    build = refresh.refresh(built.lake).build
+    assert due(built.lake).is_empty
     assert build.tables["stream_samples"].rows == 4
     assert build.tables["segment_analytics"].rows == 1
 
@@ -187,26 +224,26 @@ def test_a_crash_at_any_step_leaves_the_same_due(world: World) -> None:
     ],
 )
 def test_a_changed_model_makes_all_its_days_due_and_those_of_its_readers(
-    world: World, name: str, renewed: set[str]
+    built: World, name: str, renewed: set[str]
 ) -> None:
-    build = world.refresh().build
+    build = first_build(built)
     stale = {
         one: replace(table, fingerprint="older") if one == name else table
         for one, table in build.tables.items()
     }
-    world.lake.store.put(CURRENT_KEY, to_json(replace(build, tables=stale)))
-    found = due(world.lake)
+    built.lake.store.put(CURRENT_KEY, to_json(replace(build, tables=stale)))
+    found = due(built.lake)
     assert {one.name: one.days for one in found.models if one.days} == dict.fromkeys(
         renewed, days("2024-05-01")
     )
-    again = refresh.refresh(world.lake).build
+    again = refresh.refresh(built.lake).build
     assert again.tables[name].fingerprint == build.tables[name].fingerprint
-    assert due(world.lake).is_empty
+    assert due(built.lake).is_empty
 
 
-def test_records_are_plain_json_with_times_in_utc(world: World) -> None:
-    build = world.refresh().build
-    raw = json.loads(world.lake.store.get(f"{BUILDS_PREFIX}{build.id}.json"))
+def test_records_are_plain_json_with_times_in_utc(built: World) -> None:
+    build = first_build(built)
+    raw = json.loads(built.lake.store.get(f"{BUILDS_PREFIX}{build.id}.json"))
     assert raw["fresh_until"].endswith("Z")
     assert {"key", "size_bytes", "rows"} == set(raw["tables"]["stream_samples"]["files"][0])
 

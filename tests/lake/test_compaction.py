@@ -285,6 +285,7 @@ def test_any_appends_and_compactions_keep_exactly_the_rows(
 
 
 @pytest.mark.r2
+@pytest.mark.soak
 def test_compaction_on_r2_keeps_the_rows(r2_settings: Settings) -> None:
     with Lake.open(r2_settings) as lake:
         publish_windows(lake, 3, streams=2)

@@ -1,4 +1,5 @@
 import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,17 +13,29 @@ from aethex.lake.build_records import UnknownBuild, current_build
 from aethex.lake.connections import connect, open_build
 from aethex.lake.models import load_models
 from aethex.settings import Settings
-from tests.lake.marts import MINUTE, NOON, World
+from tests.lake.marts import MINUTE, NOON, SavedWorld, World, saved_world, world_again
+from tests.postgres_server import PostgresForTests
 
 
-@pytest.fixture
-def world(lake: Lake) -> World:
+def fill(world: World) -> None:
     """One stream with three counts, built."""
-    world = World(lake)
     world.stream("st_1", NOON, NOON + 10 * MINUTE)
     world.count("st_1", NOON, [1, 2, 3])
     world.refresh()
-    return world
+
+
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
+        yield state
+
+
+@pytest.fixture
+def world(built: SavedWorld) -> Iterator[World]:
+    with world_again(built) as world:
+        yield world
 
 
 def peak(con: duckdb.DuckDBPyConnection) -> int:
@@ -30,9 +43,8 @@ def peak(con: duckdb.DuckDBPyConnection) -> int:
     return rows[0][0]
 
 
-@pytest.mark.usefixtures("world")
-def test_a_connection_has_the_build_s_tables_and_the_events(settings: Settings) -> None:
-    con = lake_package.connect(settings)
+def test_a_connection_has_the_build_s_tables_and_the_events(world: World) -> None:
+    con = lake_package.connect(world.settings)
     names = {row[0] for row in con.execute("SHOW TABLES").fetchall()}
     assert names >= {*load_models().tables, "dim_streams", "dim_channels", "viewer_snapshots"}
     assert peak(con) == 3
@@ -45,23 +57,23 @@ def test_without_a_build_every_table_is_there_and_empty(lake: Lake, settings: Se
         assert con.execute("SELECT viewers + 1 FROM stream_samples").description[0][1] == "BIGINT"
 
 
-def test_a_build_stays_what_it_was(world: World, settings: Settings) -> None:
+def test_a_build_stays_what_it_was(world: World) -> None:
     before = current_build(world.lake.store)
     assert before is not None
-    old = open_build(world.lake, settings)
+    old = open_build(world.lake, world.settings)
     world.count("st_1", NOON + 3 * MINUTE, [40])
     world.refresh()
-    assert peak(open_build(world.lake, settings)) == 40
+    assert peak(open_build(world.lake, world.settings)) == 40
     assert peak(old) == 3
-    assert peak(open_build(world.lake.store, settings, before.id)) == 3
-    as_of = connect(settings, before)
+    assert peak(open_build(world.lake.store, world.settings, before.id)) == 3
+    as_of = connect(world.settings, before)
     assert as_of.execute("SELECT max(viewers) FROM viewer_snapshots").fetchall() == [(3,)]
     with pytest.raises(UnknownBuild):
-        open_build(world.lake, settings, "build_unknown")
+        open_build(world.lake, world.settings, "build_unknown")
 
 
-def test_columns_say_what_they_mean(world: World, settings: Settings) -> None:
-    con = open_build(world.lake, settings)
+def test_columns_say_what_they_mean(world: World) -> None:
+    con = open_build(world.lake, world.settings)
     rows = con.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns() "
         "WHERE schema_name = 'main' AND NOT internal"
@@ -86,21 +98,21 @@ def test_columns_say_what_they_mean(world: World, settings: Settings) -> None:
     ],
 )
 def test_nothing_but_the_build_s_files_can_be_reached(
-    world: World, settings: Settings, tmp_path: Path, statement: str
+    world: World, tmp_path: Path, statement: str
 ) -> None:
-    con = open_build(world.lake, settings)
+    con = open_build(world.lake, world.settings)
     with pytest.raises(duckdb.Error):
         con.execute(statement.format(folder=tmp_path))
     assert peak(con) == 3
 
 
-def test_a_column_added_since_is_null_in_an_old_build(world: World, settings: Settings) -> None:
+def test_a_column_added_since_is_null_in_an_old_build(world: World) -> None:
     build = current_build(world.lake.store)
     assert build is not None
     table = build.tables["stream_analytics"]
     older = replace(table, columns=tuple(c for c in table.columns if c.column.name != "messages"))
     old = replace(build, tables={**build.tables, "stream_analytics": older})
-    con = open_build(world.lake, settings, old)
+    con = open_build(world.lake, world.settings, old)
     rows = con.execute("SELECT peak_viewers, messages FROM stream_analytics").fetchall()
     assert rows == [(3, None)]
 
@@ -133,11 +145,11 @@ def test_on_r2_models_run_and_a_build_is_read_through_the_cache(r2_settings: Set
 
 
 def test_a_table_too_large_to_hold_is_read_from_its_files(
-    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = open_build(world.lake, settings)
+    held = open_build(world.lake, world.settings)
     monkeypatch.setattr(connections, "HELD_ROWS", 0)
-    streamed = open_build(world.lake, settings)
+    streamed = open_build(world.lake, world.settings)
     question = "SELECT * FROM stream_samples ORDER BY stream_id, sampled_at"
     assert held.execute(question).fetchall() == streamed.execute(question).fetchall()
     tables = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'held'"

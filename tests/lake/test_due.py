@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -6,25 +7,37 @@ from aethex.lake import Lake
 from aethex.lake.build_records import current_build
 from aethex.lake.due import Due, due
 from aethex.lake.publish import publish
-from tests.lake.marts import MINUTE, NOON, World, days
+from tests.lake.marts import MINUTE, NOON, SavedWorld, World, days, saved_world, world_again
+from tests.postgres_server import PostgresForTests
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 END = NOON + 4 * DAY
 
 
-@pytest.fixture
-def world(lake: Lake) -> World:
+def fill(world: World) -> None:
     """A marathon of five days, a short stream on its second day, and one still live; all built."""
-    world = World(lake)
     world.stream("st_long", NOON, END)
     world.stream("st_short", NOON + DAY, NOON + DAY + HOUR, channel_id="ch_2")
     world.stream("st_live", NOON + 2 * DAY, None, channel_id="ch_3")
     for stream_id in ("st_long", "st_short", "st_live"):
         world.land(stream_id, world.streams[stream_id]["started_at"], [1, 2, 3])
-    publish(lake)
+    publish(world.lake)
     world.refresh()
-    return world
+
+
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
+        yield state
+
+
+@pytest.fixture
+def world(built: SavedWorld) -> Iterator[World]:
+    with world_again(built) as world:
+        yield world
 
 
 def found(world: World) -> tuple[Due, bool]:

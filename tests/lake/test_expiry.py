@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,30 +45,34 @@ from tests.lake.keeper import (
     expirer,
     publish_windows,
 )
-from tests.lake.marts import MINUTE, NOON, World
+from tests.lake.marts import MINUTE, NOON, SavedWorld, World, grow, saved_world, world_again
+from tests.postgres_server import PostgresForTests
 from tests.soak import some_now
 
 COLUMNS = VIEWER_SNAPSHOTS.column_names
 
 
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), grow) as state:
+        yield state
+
+
 @pytest.fixture
-def world(lake: Lake) -> World:
-    """A stream that grew twice: three builds, and many past states of tables."""
-    world = World(lake)
-    world.stream("st_1", NOON, NOON + 10 * MINUTE)
-    for n in range(3):
-        world.count("st_1", NOON + n * MINUTE, [10 * (n + 1)])
-        world.refresh()
-    return world
+def world(built: SavedWorld) -> Iterator[World]:
+    with world_again(built) as world:
+        yield world
 
 
 def files_of(lake: Lake, folder: str = "lake/tables/viewer_snapshots") -> set[str]:
     return {info.key for info in lake.store.list(folder)}
 
 
-def everything(lake: Lake, settings: Settings, build_id: str) -> dict[str, list[Any]]:
+def everything(lake: Lake, build_id: str) -> dict[str, list[Any]]:
     """All rows of all tables of a build."""
-    with open_build(lake, settings, build_id) as con:
+    with open_build(lake, lake.settings, build_id) as con:
         tables = read_build(lake.store, build_id).tables
         return {name: con.execute(f"FROM {name} ORDER BY ALL").fetchall() for name in tables}
 
@@ -75,16 +80,16 @@ def everything(lake: Lake, settings: Settings, build_id: str) -> dict[str, list[
 # --- what stays -----------------------------------------------------------------------------------
 
 
-def test_every_kept_build_can_be_opened_and_read_whole(world: World, settings: Settings) -> None:
+def test_every_kept_build_can_be_opened_and_read_whole(world: World) -> None:
     lake = world.lake
     builds = list_builds(lake.store)
-    before = {build: everything(lake, settings, build) for build in builds}
+    before = {build: everything(lake, build) for build in builds}
     expired, deleted = expire_all(lake)
     assert expired > 10
     assert deleted.files > 10
     assert len(builds) == 3
     for build in builds:
-        assert everything(lake, settings, build) == before[build]
+        assert everything(lake, build) == before[build]
 
 
 def test_the_present_rows_stay_and_the_lake_goes_on(world: World) -> None:
@@ -114,12 +119,12 @@ def test_kept_snapshots_can_be_read_whole(lake: Lake) -> None:
     assert rows == [40, 60, 80, 100, 100]
 
 
-def test_the_current_build_s_snapshots_stay_readable(world: World, settings: Settings) -> None:
+def test_the_current_build_s_snapshots_stay_readable(world: World) -> None:
     build = current_build(world.lake.store)
     assert build is not None
     world.count("st_1", NOON + 3 * MINUTE, [40])
     expire_all(world.lake)
-    as_of = connect(settings, build)
+    as_of = connect(world.settings, build)
     assert as_of.execute("SELECT count(*) FROM viewer_snapshots").fetchall() == [(3,)]
 
 
@@ -188,7 +193,7 @@ def test_what_a_killed_compaction_wrote_is_removed(lake: Lake, point: str) -> No
     assert published_rows(lake, *COLUMNS) == rows
 
 
-def test_past_builds_go_by_age_and_their_files_with_them(world: World, settings: Settings) -> None:
+def test_past_builds_go_by_age_and_their_files_with_them(world: World) -> None:
     lake = world.lake
     first, second, current = list_builds(lake.store)
     old = read_build(lake.store, first)
@@ -200,15 +205,15 @@ def test_past_builds_go_by_age_and_their_files_with_them(world: World, settings:
     expire_all(lake)
     gone = [f for f in old.tables["stream_samples"].files if not lake.store.exists(f.key)]
     assert gone == list(old.tables["stream_samples"].files)
-    assert everything(lake, settings, second)["stream_samples"]
+    assert everything(lake, second)["stream_samples"]
 
 
-def test_the_current_build_never_expires(world: World, settings: Settings) -> None:
+def test_the_current_build_never_expires(world: World) -> None:
     current = list_builds(world.lake.store)[-1]
     assert len(expire_builds(world.lake.store, FAR)) == 2
     assert list_builds(world.lake.store) == [current]
     expire_all(world.lake)
-    assert everything(world.lake, settings, current)["stream_samples"]
+    assert everything(world.lake, current)["stream_samples"]
     with pytest.raises(UnknownBuild):
         read_build(world.lake.store, "build_gone")
 
@@ -226,7 +231,7 @@ def test_no_folder_is_left_of_what_is_gone(lake: Lake) -> None:
 # --- interrupted, and beside others ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("point", some_now(EXPIRING, "expired", "names read", "deleting"))
+@pytest.mark.parametrize("point", some_now(EXPIRING, "expired", "deleting"))
 def test_an_expiry_killed_at_any_point_leaves_a_good_table(lake: Lake, point: str) -> None:
     publish_windows(lake, 3)
     compact(lake)
@@ -240,7 +245,7 @@ def test_an_expiry_killed_at_any_point_leaves_a_good_table(lake: Lake, point: st
 
 
 @pytest.mark.parametrize(
-    "point", some_now(["expired", "listed", "names read", "deleting"], "listed", "deleting")
+    "point", some_now(["expired", "listed", "names read", "deleting"], "listed")
 )
 def test_what_is_published_in_the_middle_of_it_stays(lake: Lake, point: str) -> None:
     publish_windows(lake, 2)
@@ -279,6 +284,7 @@ def test_a_table_rests_a_hundred_times_as_long_as_a_look_at_it_took() -> None:
 
 
 @pytest.mark.r2
+@pytest.mark.soak
 def test_expiry_on_r2_keeps_what_is_named_and_deletes_the_rest(r2_settings: Settings) -> None:
     with Lake.open(r2_settings) as lake:
         publish_windows(lake, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any, cast
@@ -41,9 +42,13 @@ from tests.lake.forgetting import (
     build_platform,
     day_of_events,
     landed,
+    platform_again,
+    saved_platform,
 )
 from tests.lake.keeper import FAR
 from tests.lake.marts import NOON
+from tests.postgres_server import PostgresForTests
+from tests.saved import Saved
 
 WITH_VIEWERS = {
     "playback_events": "viewer_id",
@@ -56,15 +61,33 @@ WITH_VIEWERS = {
 }
 
 
-@pytest.fixture
-def platform(lake: Lake, library: Library) -> Platform:
-    return build_platform(lake, library)
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Saved[None]]:
+    with saved_platform(postgres, tmp_path_factory.mktemp("built")) as state:
+        yield state
+
+
+@pytest.fixture(scope="module")
+def built_small(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Saved[None]]:
+    with saved_platform(postgres, tmp_path_factory.mktemp("small"), days=1) as state:
+        yield state
 
 
 @pytest.fixture
-def small(lake: Lake, library: Library) -> Platform:
+def platform(built: Saved[None]) -> Iterator[Platform]:
+    with platform_again(built) as platform:
+        yield platform
+
+
+@pytest.fixture
+def small(built_small: Saved[None]) -> Iterator[Platform]:
     """One day of it."""
-    return build_platform(lake, library, days=1)
+    with platform_again(built_small) as platform:
+        yield platform
 
 
 def files_with(platform: Platform, viewer_id: str) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.lake.session_reference import Session, audiences
@@ -19,9 +20,20 @@ def without_viewers(rows: list[Row]) -> list[Row]:
     return [{name: one for name, one in row.items() if name != "viewer_id"} for row in rows]
 
 
-@MANY
+@settings(MANY, max_examples=12)
 @given(audiences(), st.sampled_from(IDS), NEW)
 def test_models_say_the_same_with_another_id(made: list[Session], old: str, new: str) -> None:
+    assert_models_say_the_same(made, old, new)
+
+
+@pytest.mark.soak
+@MANY
+@given(audiences(), st.sampled_from(IDS), NEW)
+def test_many_models_say_the_same_with_another_id(made: list[Session], old: str, new: str) -> None:
+    assert_models_say_the_same(made, old, new)
+
+
+def assert_models_say_the_same(made: list[Session], old: str, new: str) -> None:
     others = [
         replace(session, viewer_id=new) if session.viewer_id == old else session for session in made
     ]

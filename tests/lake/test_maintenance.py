@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -20,25 +21,35 @@ from aethex.lake.publish import publish
 from aethex.lake.windows import published_windows
 from aethex.settings import Settings
 from tests.lake.events import published_minutes, published_rows, snapshots
-from tests.lake.marts import MINUTE, NOON, World, landed
+from tests.lake.marts import (
+    MINUTE,
+    NOON,
+    SavedWorld,
+    World,
+    grow,
+    landed,
+    saved_world,
+    world_again,
+)
+from tests.postgres_server import PostgresForTests
 
 COLUMNS = VIEWER_SNAPSHOTS.column_names
 DAYS = timedelta(days=1)
 NAME = VIEWER_SNAPSHOTS.name
 
 
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), grow) as state:
+        yield state
+
+
 @pytest.fixture
-def world(lake: Lake) -> World:
-    """A stream that grew twice, each time published and built."""
-    return grown(World(lake))
-
-
-def grown(world: World) -> World:
-    world.stream("st_1", NOON, NOON + 10 * MINUTE)
-    for n in range(3):
-        world.count("st_1", NOON + n * MINUTE, [10 * (n + 1)])
-        world.refresh()
-    return world
+def world(built: SavedWorld) -> Iterator[World]:
+    with world_again(built) as world:
+        yield world
 
 
 def later(lake: Lake, **after: float) -> Maintained:
@@ -46,8 +57,8 @@ def later(lake: Lake, **after: float) -> Maintained:
     return maintain(lake, utc_now() + timedelta(**after))
 
 
-def peak(lake: Lake, settings: Settings, build: str | None = None) -> int | None:
-    with open_build(lake, settings, build) as con:
+def peak(lake: Lake, build: str | None = None) -> int | None:
+    with open_build(lake, lake.settings, build) as con:
         return stream_summary(con, "st_1").audience.peak_viewers
 
 
@@ -65,7 +76,7 @@ def test_young_things_are_left_alone_but_for_small_files(world: World) -> None:
     assert set(done.tables) == set(all_tables())
 
 
-def test_after_a_day_past_states_and_their_files_are_gone(world: World, settings: Settings) -> None:
+def test_after_a_day_past_states_and_their_files_are_gone(world: World) -> None:
     builds = list_builds(world.lake.store)
     done = later(world.lake, days=3)
     # of three publishes and the compaction, the current build's state and the present one stay
@@ -73,21 +84,21 @@ def test_after_a_day_past_states_and_their_files_are_gone(world: World, settings
     assert len(world.lake.table(VIEWER_SNAPSHOTS).snapshots()) == 2
     assert done.tables[NAME].files_deleted == 2  # lists of manifests; both states share the rest
     assert (done.builds_expired, done.windows_cleaned) == (0, 0)
-    assert [peak(world.lake, settings, build) for build in builds] == [10, 20, 30]
+    assert [peak(world.lake, build) for build in builds] == [10, 20, 30]
 
 
 def test_after_months_only_the_present_is_left_and_it_goes_on(
-    world: World, settings: Settings
+    world: World,
 ) -> None:
     done = later(world.lake, days=90)
     assert (done.builds_expired, done.windows_cleaned, done.landing_objects_deleted) == (2, 3, 3)
     assert len(list_builds(world.lake.store)) == 1
-    assert peak(world.lake, settings) == 30
+    assert peak(world.lake) == 30
     assert due(world.lake).is_empty
     assert later(world.lake, days=90).builds_expired == 0
     world.count("st_1", NOON + 3 * MINUTE, [70])
     world.refresh()
-    assert peak(world.lake, settings) == 70
+    assert peak(world.lake) == 70
     assert [marker.n for marker in published_windows(world.lake)] == [1, 2, 3, 4]
 
 
@@ -156,7 +167,7 @@ def test_a_whole_maintenance_on_r2(r2_settings: Settings) -> None:
         assert done.tables[NAME].after.files == 1
         assert sum(one.files_deleted for one in done.tables.values()) > 10
         assert list(lake.store.list("landing")) == []
-        assert peak(lake, r2_settings) == 20
+        assert peak(lake) == 20
         land(lake, snapshots([5]))
         publish(lake)
         assert len(published_minutes(lake)) == 3

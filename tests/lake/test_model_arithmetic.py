@@ -34,26 +34,33 @@ from tests.model_runs import Row, fill_inputs, rows_of, run_all
 def computed(made: list[Stream]) -> dict[str, list[Row]]:
     con = fill_inputs(inputs_of(made))
     with con:
-        run_all(con, sorted({at(s.start).date() for s in made}), days_of(made))
-        return {
-            name: rows_of(con, name)
-            for name in (
-                "stream_samples",
-                "stream_minutes",
-                "stream_analytics",
-                "segment_analytics",
-                "channel_daily",
-            )
-        }
+        run_all(con, sorted({at(s.start).date() for s in made}), days_of(made), TABLES)
+        return {name: rows_of(con, name) for name in TABLES}
 
 
+TABLES = (
+    "stream_samples",
+    "stream_minutes",
+    "stream_analytics",
+    "segment_analytics",
+    "channel_daily",
+)
 MANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @MANY
 @given(worlds())
-def test_every_measure_is_the_reference_s(made: list[Stream]) -> None:
+def test_every_measure_is_the_reference_s_and_partials_add_up(made: list[Stream]) -> None:
+    """All of it of one computation: that is what costs."""
     tables = computed(made)
+    assert_every_measure_is_the_reference_s(made, tables)
+    assert_days_split_at_midnight_and_count_overlapping_streams_once(made, tables)
+    assert_partials_add_up_exactly(tables)
+
+
+def assert_every_measure_is_the_reference_s(
+    made: list[Stream], tables: dict[str, list[Row]]
+) -> None:
     by_id = {stream.id: stream for stream in made}
 
     assert {row["stream_id"] for row in tables["stream_analytics"]} == set(by_id)
@@ -72,10 +79,10 @@ def test_every_measure_is_the_reference_s(made: list[Stream]) -> None:
         assert_says(row, measure([stream], low, high))
 
 
-@MANY
-@given(worlds())
-def test_days_split_at_midnight_and_count_overlapping_streams_once(made: list[Stream]) -> None:
-    rows = computed(made)["channel_daily"]
+def assert_days_split_at_midnight_and_count_overlapping_streams_once(
+    made: list[Stream], tables: dict[str, list[Row]]
+) -> None:
+    rows = tables["channel_daily"]
     for row in rows:
         begin = (datetime.combine(row["day"], datetime.min.time()) - ORIGIN) // timedelta(
             microseconds=1
@@ -97,10 +104,7 @@ def test_days_split_at_midnight_and_count_overlapping_streams_once(made: list[St
     assert {(row["channel_id"], row["day"]) for row in rows} == expected_days
 
 
-@MANY
-@given(worlds())
-def test_partials_add_up_exactly(made: list[Stream]) -> None:
-    tables = computed(made)
+def assert_partials_add_up_exactly(tables: dict[str, list[Row]]) -> None:
     streams_by_id = {row["stream_id"]: row for row in tables["stream_analytics"]}
     for stream_id, row in streams_by_id.items():
         minutes = [m for m in tables["stream_minutes"] if m["stream_id"] == stream_id]

@@ -23,9 +23,12 @@ from tests.lake.events import (
     snapshots,
 )
 from tests.lake.publisher import POINTS, publisher
+from tests.soak import some_now
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", some_now(POINTS, "before cutting", "files written", "committed", "before the marker")
+)
 def test_a_publisher_killed_at_any_point_leaves_rows_that_the_next_one_completes(
     lake: Lake, point: str
 ) -> None:
@@ -46,7 +49,11 @@ def test_a_publisher_killed_at_any_point_leaves_rows_that_the_next_one_completes
 
 
 @pytest.mark.parametrize(
-    "point", ["before cutting", "committing", "files written", "before the marker"]
+    "point",
+    some_now(
+        ["before cutting", "committing", "files written", "before the marker"],
+        *("before cutting", "files written"),
+    ),
 )
 def test_two_publishers_that_meet_at_any_point_bring_the_rows_once(lake: Lake, point: str) -> None:
     land(lake, snapshots(range(60)))

@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -7,21 +8,33 @@ import pytest
 from aethex.lake import Lake
 from aethex.lake.models import Model, load_models
 from aethex.lake.runner import ModelRunError, run_model
-from tests.lake.marts import MINUTE, NOON, World
+from tests.lake.marts import MINUTE, NOON, SavedWorld, World, saved_world, world_again
+from tests.postgres_server import PostgresForTests
 
 DAY = NOON.date()
 
 
-@pytest.fixture
-def world(lake: Lake) -> World:
+def fill(world: World) -> None:
     """Two streams of one day with a count a minute."""
-    world = World(lake)
     world.stream("st_1", NOON, NOON + 5 * MINUTE)
     world.stream("st_2", NOON, NOON + 5 * MINUTE)
     world.snapshot()
     world.count("st_1", NOON, [1, 2, None, 4, 5])
     world.count("st_2", NOON, [10, 20, 30, 40, 50])
-    return world
+
+
+@pytest.fixture(scope="module")
+def built(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SavedWorld]:
+    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
+        yield state
+
+
+@pytest.fixture
+def world(built: SavedWorld) -> Iterator[World]:
+    with world_again(built) as world:
+        yield world
 
 
 def rows(lake: Lake, model: Model) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,8 @@ from aethex.lake.publish import publish
 from aethex.lake.refresh import refresh
 from aethex.lake.runner import run_model
 from aethex.lake.trending import list_hour, top_vods, vod_scores
-from aethex.settings import Settings
+from tests.postgres_server import PostgresForTests
+from tests.saved import Saved, lake_again, saved_lake
 
 HOUR_AT = datetime.fromisoformat("2024-05-08T12:00")
 MINUTE = timedelta(minutes=1)
@@ -99,8 +101,7 @@ def records(lake: Lake, at: datetime, owner_id: str = "usr_owner", **changed: An
     snapshot_dim(lake, DIM_CHANNEL_OWNERS, owners, at)
 
 
-@pytest.fixture
-def trending(lake: Lake) -> Lake:
+def fill(lake: Lake) -> None:
     """Five people watched vod_1 for half of its length, an hour and more before the hour."""
     records(lake, HOUR_AT - 9 * HOUR)
     arrive(
@@ -108,7 +109,20 @@ def trending(lake: Lake) -> Lake:
         *(e for n in range(5) for e in watched(f"vw_{n}", HOUR_AT - HOUR - n * MINUTE)),
         engaged("vw_1", HOUR_AT - HOUR, "like"),
     )
-    return lake
+
+
+@pytest.fixture(scope="module")
+def kept(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Saved[None]]:
+    with saved_lake(postgres, tmp_path_factory.mktemp("kept"), fill) as state:
+        yield state
+
+
+@pytest.fixture
+def trending(kept: Saved[None]) -> Iterator[Lake]:
+    with lake_again(kept) as lake:
+        yield lake
 
 
 def listed(lake: Lake) -> list[dict[str, Any]]:
@@ -232,11 +246,11 @@ def test_a_backfill_of_a_day_has_the_hours_that_are_known() -> None:
 
 
 def test_the_newest_list_is_read_and_no_older_one_in_its_place(
-    trending: Lake, settings: Settings
+    trending: Lake,
 ) -> None:
     run_model(trending, MODEL, HOUR_AT)
     publish_build(trending, due(trending))
-    con = open_build(trending, settings)
+    con = open_build(trending, trending.settings)
     fresh_until = (HOUR_AT + 59 * MINUTE).replace(tzinfo=UTC)
     assert list_hour(fresh_until) == HOUR_AT.replace(tzinfo=UTC)
     assert top_vods(con, fresh_until) == ["vod_1"]

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,11 +22,13 @@ from aethex.lake.build_records import Build, current_build
 from aethex.lake.connections import open_build
 from aethex.library import Library
 from aethex.pipelines.instance import open_instance
-from aethex.pipelines.refresh import refresh
+from aethex.pipelines.refresh import RefreshReport, refresh
 from aethex.pipelines.runs import RunFailed
 from aethex.postgres import DatabaseUnreachable
 from aethex.settings import Settings
 from tests.pipelines.streams import add_stream
+from tests.postgres_server import PostgresForTests
+from tests.saved import Saved, saved
 
 REFRESH = """
 import sys
@@ -33,6 +37,43 @@ from aethex.settings import get_settings
 report = refresh(get_settings(), lambda text: print(text, flush=True))
 print(report.build_id)
 """
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """Two streams, one of them years before the other, after their first refresh."""
+
+    settings: Settings
+    library: Library
+    lake: Lake
+    stream_id: str
+    first: RefreshReport
+
+
+def _refresh_first(settings: Settings) -> tuple[str, RefreshReport]:
+    old = datetime(2017, 7, 2, 12, 0, tzinfo=UTC)
+    with Library.open(settings) as library, Lake.open(settings) as lake:
+        add_stream(library, lake, [1, 2, 3], title="SGDQ", started_at=old)
+        stream_id = add_stream(library, lake, [10, 20])
+    return stream_id, refresh(settings)
+
+
+@pytest.fixture(scope="module")
+def kept(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Saved[tuple[str, RefreshReport]]]:
+    with saved(postgres, tmp_path_factory.mktemp("kept"), _refresh_first) as state:
+        yield state
+
+
+@pytest.fixture
+def refreshed(kept: Saved[tuple[str, RefreshReport]]) -> Iterator[Refreshed]:
+    with (
+        kept.again() as (settings, (stream_id, first)),
+        Library.open(settings) as library,
+        Lake.open(settings) as lake,
+    ):
+        yield Refreshed(settings, library, lake, stream_id, first)
 
 
 def peak(settings: Settings, stream_id: str) -> int | None:
@@ -85,11 +126,8 @@ def test_what_has_landed_shows_in_the_marts(
         assert days == {"2020-01-05", "2020-01-06"}
 
 
-def test_with_nothing_due_the_build_stays_and_is_fresher(
-    settings: Settings, library: Library, lake: Lake
-) -> None:
-    add_stream(library, lake, [10, 20])
-    first = refresh(settings)
+def test_with_nothing_due_the_build_stays_and_is_fresher(refreshed: Refreshed) -> None:
+    settings, first = refreshed.settings, refreshed.first
     second = refresh(settings)
     assert not second.is_new_build
     assert second.build_id == first.build_id
@@ -100,17 +138,13 @@ def test_with_nothing_due_the_build_stays_and_is_fresher(
     assert build_of(settings).fresh_until == second.fresh_until
 
 
-def test_a_stream_that_grew_is_computed_again_and_others_are_not(
-    settings: Settings, library: Library, lake: Lake
-) -> None:
-    old = datetime(2017, 7, 2, 12, 0, tzinfo=UTC)
-    add_stream(library, lake, [1, 2, 3], title="SGDQ", started_at=old)
-    stream_id = add_stream(library, lake, [10, 20])
-    refresh(settings)
-    add_stream(library, lake, [10, 20, 70])  # overlaps, and is one minute longer
+def test_a_stream_that_grew_is_computed_again_and_others_are_not(refreshed: Refreshed) -> None:
+    settings = refreshed.settings
+    # overlaps, and is one minute longer
+    add_stream(refreshed.library, refreshed.lake, [10, 20, 70])
     report = refresh(settings)
     assert (report.rows_published, report.duplicates) == (1, 2)
-    assert peak(settings, stream_id) == 70
+    assert peak(settings, refreshed.stream_id) == 70
     assert report.days_computed == 2
     with open_instance(settings) as instance:
         run = instance.get_run_by_id(report.run_ids[1])
@@ -156,17 +190,14 @@ def test_a_refresh_that_was_killed_is_made_good_by_the_next(
     assert peak(settings, stream_id) == 30
 
 
-def test_wrong_rows_are_not_published_and_the_check_is_named(
-    settings: Settings, library: Library, lake: Lake
-) -> None:
-    stream_id = add_stream(library, lake, [10, 20])
-    before = refresh(settings)
-    add_stream(library, lake, [5, -1], title="Broken")
+def test_wrong_rows_are_not_published_and_the_check_is_named(refreshed: Refreshed) -> None:
+    settings = refreshed.settings
+    add_stream(refreshed.library, refreshed.lake, [5, -1], title="Broken")
     with pytest.raises(RunFailed, match="counts_are_not_negative") as caught:
         refresh(settings)
     assert "\n" not in str(caught.value)
-    assert build_of(settings).id == before.build_id
-    assert peak(settings, stream_id) == 20
+    assert build_of(settings).id == refreshed.first.build_id
+    assert peak(settings, refreshed.stream_id) == 20
 
 
 def test_a_database_that_is_away_is_named_in_one_line(settings: Settings) -> None:
