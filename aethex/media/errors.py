@@ -37,6 +37,10 @@ class BadPlaylist(MediaError):
     """
 
 
+class BadCaptions(MediaError):
+    """Captions that cannot be read; the message names the line, and what to do."""
+
+
 class MediaTooLarge(MediaError):
     """The file, or what it would become, is larger than `AETHEX_MEDIA_MAX_BYTES`."""
 
