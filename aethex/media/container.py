@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from aethex.media.errors import UnreadableMedia
+from aethex.media.probe import SubtitleTrack
 from aethex.media.whitelist import MAX_PIXELS, decoder_options, libav_options
 
 AnyPacket: TypeAlias = "Packet[Any]"
@@ -44,6 +45,21 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
 
 def audio_streams(container: InputContainer) -> list[AudioStream]:
     return list(container.streams.audio)
+
+
+def subtitle_tracks(container: InputContainer) -> list[SubtitleTrack]:
+    for_deaf = Disposition.hearing_impaired | Disposition.captions
+    return [
+        SubtitleTrack(
+            index=stream.index,
+            codec=codec_name(stream),
+            language=stream.metadata.get("language"),
+            title=stream.metadata.get("title"),
+            is_forced=bool(stream.disposition & Disposition.forced),
+            is_for_deaf=bool(stream.disposition & for_deaf),
+        )
+        for stream in container.streams.subtitles
+    ]
 
 
 def is_still(stream: Stream) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aethex.media import decide, transcode
+from aethex.media.captions import read_tracks
 from aethex.media.errors import DISK_FULL, MediaDiskFull, MediaError
 from aethex.media.playlist import PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.probe import TIMELINE_NAME, Probe, VideoStream, scan
@@ -93,8 +94,22 @@ class _Job:
         packed_probe, answer = self._pack(file, probe, plan)
         assert packed_probe.video is not None
         result = self._result(packed_probe.video, plan, answer)
+        assert probe.video is not None
+        captions, notes = read_tracks(
+            file,
+            probe,
+            result.duration_ms,
+            scratch=self.scratch,
+            subject=self.subject,
+            limits=self.limits,
+        )
         self._report(1.0, "packaging")
-        return result
+        return replace(
+            result,
+            notes=(*result.notes, *notes),
+            origin_seconds=probe.video.origin_seconds,
+            captions=tuple(captions),
+        )
 
     def _pack(self, file: Path, probe: Probe, plan: decide.Plan) -> tuple[Probe, dict[str, Any]]:
         """Encode what the plan says, then package; the probe of the picture that was packaged."""

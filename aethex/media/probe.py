@@ -83,6 +83,18 @@ class AudioStream:
 
 
 @dataclass(frozen=True, slots=True)
+class SubtitleTrack:
+    """A track of subtitles, as the container describes it. `codec` is ffmpeg's name."""
+
+    index: int
+    codec: str
+    language: str | None
+    title: str | None
+    is_forced: bool
+    is_for_deaf: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """A file that was read from end to end. `duration_ms` is the picture's, or the sound's without
     one.
@@ -93,6 +105,7 @@ class Probe:
     duration_ms: int
     video: VideoStream | None
     audio: tuple[AudioStream, ...]
+    subtitles: tuple[SubtitleTrack, ...] = ()
 
     @classmethod
     def from_json(cls, answer: dict[str, Any]) -> Probe:
@@ -108,6 +121,7 @@ class Probe:
             answer["duration_ms"],
             None if video is None else VideoStream(**video),
             audio,
+            tuple(SubtitleTrack(**track) for track in answer["subtitles"]),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -170,7 +170,8 @@ def _summary(reader: _Reader, size_bytes: int) -> tuple[Probe, dict[str, Any]]:
         ends = (_LONGEST_SOUND_SECONDS * 1000 - track.ends_before_ms for track in audio)
         duration_ms = max(ends, default=0)
     name = reader.opened.format.name
-    return Probe(name, size_bytes, duration_ms, video, tuple(audio)), arrays
+    subtitles = tuple(container.subtitle_tracks(reader.opened))
+    return Probe(name, size_bytes, duration_ms, video, tuple(audio), subtitles), arrays
 
 
 def _video_summary(video: _VideoPackets, codec: str, arrays: dict[str, Any]) -> VideoStream | None:

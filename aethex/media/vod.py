@@ -6,7 +6,10 @@ What belongs here: the shape of the result. What does not: making it (`hls.py`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+
+from aethex.media.webvtt import Cue
 
 PLAYLIST_NAME = "index.m3u8"
 LIVE_PLAYLIST_NAME = "live.m3u8"
@@ -55,6 +58,18 @@ class PackagedSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptionTrack:
+    """Captions in one language: `language` is BCP 47, `is_for_deaf` whether they say more than what
+    is spoken. Cues are on the VOD's time.
+    """
+
+    language: str
+    label: str
+    is_for_deaf: bool
+    cues: tuple[Cue, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PackagedVod:
     """A video as HLS fMP4 with poster and download, in `out_dir`.
 
@@ -84,6 +99,10 @@ class PackagedVod:
     poster: PackagedFile
     mp4: PackagedFile
     playlist_name: str = PLAYLIST_NAME
+    origin_seconds: Fraction = Fraction(0)
+    """What the source's own clock shows at media time 0."""
+    captions: tuple[CaptionTrack, ...] = ()
+    """Its text subtitles, at most one track a language."""
 
     @property
     def has_audio(self) -> bool:

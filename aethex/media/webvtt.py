@@ -194,11 +194,15 @@ class _Collected:
     def captions(self, timestamp_map: TimestampMap | None = None) -> Captions:
         left_out: list[str] = []
         if self.blocks_left_out:
-            left_out.append(f"{self.blocks_left_out} STYLE or REGION blocks")
+            left_out.append(_count(self.blocks_left_out, "STYLE or REGION block"))
         if self.cues_without_length:
-            left_out.append(f"{self.cues_without_length} cues of no length")
+            left_out.append(f"{_count(self.cues_without_length, 'cue')} of no length")
         by_start = sorted(self.cues, key=lambda cue: (cue.start_ms, cue.end_ms))
         return Captions(tuple(by_start), tuple(left_out), timestamp_map)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _read_vtt(lines: Sequence[str]) -> Captions:

@@ -17,6 +17,8 @@ AUDIO_CODECS = (
     *("ac3", "eac3", "flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le"),
 )
 CODECS = ",".join((*VIDEO_CODECS, *AUDIO_CODECS))
+TEXT_CODECS = ("mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text")
+"""Subtitles that are text; others are pictures. Only `captions.py` opens them."""
 MAX_PIXELS = 8192 * 4320
 MAX_STREAMS = 16
 
@@ -41,12 +43,12 @@ def decoder_options() -> dict[str, str]:
     return {"codec_whitelist": CODECS, "max_pixels": str(MAX_PIXELS)}
 
 
-def ffmpeg_input_options() -> list[str]:
+def ffmpeg_input_options(codecs: str = CODECS) -> list[str]:
     """Arguments of the ffmpeg binary that stand before `-i`."""
     return [
         *("-protocol_whitelist", PROTOCOLS),
         *("-format_whitelist", FORMATS),
-        *("-codec_whitelist", CODECS),
+        *("-codec_whitelist", codecs),
         *("-max_pixels", str(MAX_PIXELS)),
         *("-max_streams", str(MAX_STREAMS)),
     ]
