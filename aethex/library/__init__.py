@@ -4,6 +4,7 @@ What belongs here: typed models, their migrations, and every query, in one modul
 not: what happened (events, counts over time: the lake), bytes of media (the store), and HTTP.
 """
 
+from aethex.library.captions import NewCaptions
 from aethex.library.database import Library
 from aethex.library.errors import InvalidValue, LibraryError, NotInLibrary, SchemaMismatch
 from aethex.library.ids import new_id
@@ -34,6 +35,7 @@ from aethex.library.models import (
     User,
     UserSession,
     Vod,
+    VodCaptions,
     VodRun,
     VodSegment,
     VodStatus,
@@ -64,6 +66,7 @@ __all__ = [
     "Library",
     "LibraryError",
     "Like",
+    "NewCaptions",
     "NewRun",
     "NewSegment",
     "NewVod",
@@ -82,6 +85,7 @@ __all__ = [
     "User",
     "UserSession",
     "Vod",
+    "VodCaptions",
     "VodRun",
     "VodSegment",
     "VodStatus",

@@ -46,6 +46,16 @@ class MediaPlaylist:
 
 
 @dataclass(frozen=True, slots=True)
+class SubtitleRendition:
+    """Subtitles that have a playlist of their own, as the master playlist describes them."""
+
+    uri: str
+    language: str | None
+    name: str | None
+    is_for_deaf: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MasterPlaylist:
     """The variant with the highest bandwidth, and whether its sound comes from another playlist."""
 
@@ -53,6 +63,8 @@ class MasterPlaylist:
     has_separate_sound: bool
     sound_uri: str | None = None
     """That playlist: the default one of the variant's group, else the first."""
+    subtitles: tuple[SubtitleRendition, ...] = ()
+    """Of the variant's group."""
 
 
 def is_playlist(path: Path) -> bool:
@@ -155,16 +167,17 @@ def _refuse(lines: list[str], subject: str) -> None:
 
 
 def _parse_master(lines: list[str], subject: str) -> MasterPlaylist:
-    variants: list[tuple[int, str, str]] = []
+    variants: list[tuple[int, str, str, str]] = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("#EXT-X-STREAM-INF:") and following and not following.startswith("#"):
             attributes = _attributes(line)
             bandwidth = attributes.get("BANDWIDTH", "0")
             rate = int(bandwidth) if bandwidth.isdecimal() and len(bandwidth) < 16 else 0
-            variants.append((rate, following, attributes.get("AUDIO", "")))
+            groups = attributes.get("AUDIO", ""), attributes.get("SUBTITLES", "")
+            variants.append((rate, following, *groups))
     if not variants:
         raise BadPlaylist(f"{subject}: it names no variant.")
-    _, uri, group = max(variants)
+    _, uri, group, subtitle_group = max(variants)
     media = [_attributes(line) for line in lines if line.startswith("#EXT-X-MEDIA:")]
     sounds = [
         one
@@ -173,7 +186,17 @@ def _parse_master(lines: list[str], subject: str) -> MasterPlaylist:
     ]
     chosen = next((one for one in sounds if one.get("DEFAULT") == "YES"), None)
     sound = chosen or next(iter(sounds), None)
-    return MasterPlaylist(uri, bool(sounds), sound["URI"] if sound else None)
+    subtitles = tuple(
+        SubtitleRendition(
+            one["URI"],
+            one.get("LANGUAGE"),
+            one.get("NAME"),
+            "transcribes-spoken-dialog" in one.get("CHARACTERISTICS", ""),
+        )
+        for one in media
+        if one.get("TYPE") == "SUBTITLES" and one.get("GROUP-ID") == subtitle_group and "URI" in one
+    )
+    return MasterPlaylist(uri, bool(sounds), sound["URI"] if sound else None, subtitles)
 
 
 def _attributes(line: str) -> dict[str, str]:

@@ -10,7 +10,8 @@ the provider's MP4 instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,15 +32,19 @@ from aethex.providers.recordings import (
     RecordingUnavailable,
 )
 from aethex.settings import Settings
-from aethex.workers.copying import Copier, drop_folder, own_folder
+from aethex.workers.copied_captions import copy_captions
+from aethex.workers.copying import CopiedHls, Copier, drop_folder, own_folder
 from aethex.workers.lease import CannotSucceed, Lease
 from aethex.workers.video import archive_video
+from aethex.workers.video_captions import ProvidedCaptions
 
 _COPIED, _PACKAGED = 0.6, 0.85  # shares of the whole
 _ASK_AGAIN_SECONDS = 5.0
 _LONGEST_WAIT_SECONDS = 1800.0
 _FORBIDDEN = (401, 403, 410)
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,8 @@ class Archiver:
             copier = Copier(
                 self._fetch, folder, self._settings, f"recording {task.recording_id}", lease.wait
             )
-            path = self._copy(lease, task, copier)
-            archive_video(
+            path, provided = self._copy(lease, task, copier)
+            report = archive_video(
                 self._settings,
                 self._library,
                 path,
@@ -146,10 +151,14 @@ class Archiver:
                 starts_at=task.starts_at,
                 progress=tell,
                 in_transaction=enter,
+                provided=provided,
             )
+            _tell_of(task, report.notes)
             drop_folder(folder)
 
-    def _copy(self, lease: Lease, task: _Task, copier: Copier) -> Path:
+    def _copy(
+        self, lease: Lease, task: _Task, copier: Copier
+    ) -> tuple[Path, Sequence[ProvidedCaptions]]:
         source = self._sources.get(task.provider, PlainSource())
 
         def on_share(share: float) -> None:
@@ -159,7 +168,8 @@ class Archiver:
         media = _when_ready(lease, lambda: source.media(self._fetch, task.asked, now))
         if media.hls_url is not None:
             try:
-                return copier.hls(media.hls_url, on_share)
+                copied = copier.hls(media.hls_url, on_share)
+                return copied.path, self._captions(lease, task, copier, copied)
             except BadPlaylist as bad:
                 lease.progress(0.0, "waiting for the MP4", reason=str(bad))
                 try:
@@ -168,10 +178,24 @@ class Archiver:
                     )
                 except RecordingUnavailable as error:
                     raise RecordingUnavailable(f"{bad} And: {error}") from error
-                return copier.mp4(url, on_share)
+                return copier.mp4(url, on_share), ()
         if media.mp4_url is None:
             raise RecordingUnavailable(f"Recording {task.recording_id} has no address.")
-        return copier.mp4(media.mp4_url, on_share)
+        return copier.mp4(media.mp4_url, on_share), ()
+
+    def _captions(
+        self, lease: Lease, task: _Task, copier: Copier, copied: CopiedHls
+    ) -> Sequence[ProvidedCaptions]:
+        lease.progress(_COPIED, "copying captions")
+        is_last = lease.claim.attempts >= lease.claim.max_attempts
+        found, notes = copy_captions(copier, copied, is_last_attempt=is_last)
+        _tell_of(task, notes)
+        return found
+
+
+def _tell_of(task: _Task, notes: Sequence[str]) -> None:
+    for note in notes:
+        _log.info("Recording %s: %s", task.recording_id, note)
 
 
 def _when_ready(lease: Lease, ask: Callable[[], T]) -> T:

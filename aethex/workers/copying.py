@@ -24,7 +24,14 @@ from urllib.parse import urljoin, urlsplit
 from aethex.fetch import Fetcher, FetchError, FetchFailed
 from aethex.media.errors import BadPlaylist, MediaTooLarge
 from aethex.media.join import join_sound
-from aethex.media.sources import MasterPlaylist, MediaPlaylist, Part, parse_playlist, single_file
+from aethex.media.sources import (
+    MasterPlaylist,
+    MediaPlaylist,
+    Part,
+    SubtitleRendition,
+    parse_playlist,
+    single_file,
+)
 from aethex.settings import Settings
 
 FILES_AT_ONCE = 6
@@ -42,6 +49,16 @@ Wait = Callable[[float], None]
 
 
 @dataclass(frozen=True)
+class CopiedHls:
+    """A recording that was copied, and the captions that its master playlist (at `url`) names."""
+
+    path: Path
+    """Something that can be packaged: a local playlist, or one file where the sound came apart."""
+    url: str
+    subtitles: Sequence[SubtitleRendition] = ()
+
+
+@dataclass(frozen=True)
 class Copier:
     """Copies into `folder`, which is this copy's own."""
 
@@ -52,16 +69,22 @@ class Copier:
     """What it is, for messages."""
     wait: Wait
 
-    def hls(self, url: str, on_share: OnShare) -> Path:
-        """The best rendition of a playlist as something that can be packaged: a local playlist, or
-        one file where the sound comes apart.
+    def hls(self, url: str, on_share: OnShare) -> CopiedHls:
+        """The best rendition of a playlist, without its captions.
 
         Raises FetchError, BadPlaylist, MediaTooLarge and other MediaErrors, OSError.
         """
-        picture_url, sound_url, picture = self._best(url)
-        if sound_url is None:
+        url, found = self.playlist(url)
+        if isinstance(found, MediaPlaylist):
+            return CopiedHls(self._files(url, found, self.folder / "picture", on_share), url)
+        return CopiedHls(self._best(url, found, on_share), url, found.subtitles)
+
+    def _best(self, url: str, master: MasterPlaylist, on_share: OnShare) -> Path:
+        """The best rendition, with its sound when that is apart."""
+        picture_url, picture = self._media(urljoin(url, master.best_uri))
+        if master.sound_uri is None:
             return self._files(picture_url, picture, self.folder / "picture", on_share)
-        sound_url, sound = self._media(sound_url)
+        sound_url, sound = self._media(urljoin(url, master.sound_uri))
         one = self._files(
             picture_url, picture, self.folder / "picture", lambda share: on_share(share * 0.9)
         )
@@ -78,7 +101,7 @@ class Copier:
             on_share(done / total if total else 0.0)
 
         most = self.settings.media_max_bytes
-        self._retried(
+        self.retried(
             lambda: (
                 path.exists() or self.fetch.download(url, path, max_bytes=most, on_bytes=on_bytes)
             )
@@ -87,23 +110,15 @@ class Copier:
 
     # --- playlists ----------------------------------------------------------------------------
 
-    def _best(self, url: str) -> tuple[str, str | None, MediaPlaylist]:
-        """The best rendition's playlist, where it is, and where its sound is when that is apart."""
-        url, found = self._playlist(url)
-        if isinstance(found, MediaPlaylist):
-            return url, None, found
-        sound = urljoin(url, found.sound_uri) if found.sound_uri else None
-        picture_url, picture = self._media(urljoin(url, found.best_uri))
-        return picture_url, sound, picture
-
     def _media(self, url: str) -> tuple[str, MediaPlaylist]:
-        url, found = self._playlist(url)
+        url, found = self.playlist(url)
         if isinstance(found, MasterPlaylist):
             raise BadPlaylist(f"{self.subject}: its variants are lists of variants again.")
         return url, found
 
-    def _playlist(self, url: str) -> tuple[str, MediaPlaylist | MasterPlaylist]:
-        got = self._retried(lambda: self.fetch.get(url, max_bytes=_MOST_PLAYLIST_BYTES))
+    def playlist(self, url: str) -> tuple[str, MediaPlaylist | MasterPlaylist]:
+        """A playlist and where it was found in the end. Raises FetchError, BadPlaylist."""
+        got = self.retried(lambda: self.fetch.get(url, max_bytes=_MOST_PLAYLIST_BYTES))
         try:
             text = got.body.decode("utf-8")
         except UnicodeDecodeError:
@@ -146,11 +161,11 @@ class Copier:
     def _file(self, url: str, path: Path) -> int:
         """Fetch one file; its bytes."""
         most = self.settings.media_max_bytes
-        got = self._retried(lambda: self.fetch.download(url, path, max_bytes=most))
+        got = self.retried(lambda: self.fetch.download(url, path, max_bytes=most))
         _digest_file(path).write_text(got.sha256)
         return got.bytes
 
-    def _retried(self, ask: Callable[[], T]) -> T:
+    def retried(self, ask: Callable[[], T]) -> T:
         """The answer, asked for a few times: one that breaks off is no reason to begin anew."""
         for attempt in range(1, _TRIES + 1):
             self.wait(0)

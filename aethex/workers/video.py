@@ -12,7 +12,7 @@ deletes what it uploaded: another worker may have its keys by then, and the same
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from aethex.library import (
     Library,
     NotInLibrary,
     Vod,
+    captions,
     channels,
     streams,
     vods,
@@ -38,6 +39,7 @@ from aethex.media.vod import CONTENT_TYPES, PackagedVod
 from aethex.settings import Settings
 from aethex.store import Store, open_store
 from aethex.workers.identity import derived_id, one_at_a_time, source_sha256
+from aethex.workers.video_captions import ProvidedCaptions, caption_files
 from aethex.workers.video_parts import (
     MadeVod,
     Place,
@@ -83,6 +85,8 @@ class VideoReport:
     changes: tuple[str, ...] = ()
     """What was changed in the video, and why; empty when every packet was copied."""
     notes: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    """Languages of the captions that it came with; of a VOD that was there, none are named."""
 
 
 def import_video(
@@ -128,8 +132,10 @@ def archive_video(
     starts_at: datetime | None,
     progress: Progress,
     in_transaction: InTransaction,
+    provided: Sequence[ProvidedCaptions] = (),
 ) -> VideoReport:
-    """As `import_video`, for a stream that is there and a source that `identity` names.
+    """As `import_video`, for a stream that is there and a source that `identity` names, which may
+    come with captions.
 
     `in_transaction` runs in the transaction that enters the VOD, with the VOD's id: a worker proves
     there that the job still is its own. A VOD of that identity that is there, also a deleted one,
@@ -141,7 +147,10 @@ def archive_video(
         with library.session() as s:
             in_transaction(s, place.vod_id)
         return existing
-    return _make(settings, library, place, path, "", starts_at, None, "", progress, in_transaction)
+    return _make(
+        *(settings, library, place, path, "", starts_at, None, "", progress, in_transaction),
+        provided=provided,
+    )
 
 
 def _place_of(s: Session, stream_id: str, identity: str) -> Place:
@@ -164,6 +173,7 @@ def _make(
     description: str,
     tell: Progress,
     in_transaction: InTransaction | None,
+    provided: Sequence[ProvidedCaptions] = (),
 ) -> VideoReport:
     """Package the video, make what is made from it, then store and enter it."""
     with scratch_folder(settings) as folder:
@@ -173,11 +183,13 @@ def _make(
             settings=settings,
             on_progress=lambda share, stage: tell(stage, share),
         )
+        made = _derive(settings, packaged, folder, path.name, tell)
+        of_captions, notes = caption_files(place, packaged, provided, folder / "captions")
         return _store(
             settings,
             library,
             place,
-            _derive(settings, packaged, folder, path.name, tell),
+            replace(made, captions=tuple(of_captions), notes=tuple(notes)),
             sha256,
             starts_at,
             title,
@@ -267,6 +279,7 @@ def _store(
                 [new_run(place, packaged, stream, started_at)],
                 new_segments(place, packaged),
             )
+            captions.add_with_vod(s, vod.id, [one.new for one in made.captions])
             if in_transaction is not None:
                 in_transaction(s, vod.id)
     except BaseException:
@@ -276,7 +289,11 @@ def _store(
         raise
     report = _report(place, vod, sha256, started_at, len(packaged.segments), is_new=True)
     return replace(
-        report, was_transcoded=packaged.was_transcoded, changes=packaged.why, notes=packaged.notes
+        report,
+        was_transcoded=packaged.was_transcoded,
+        changes=packaged.why,
+        notes=packaged.notes + made.notes,
+        captions=tuple(one.new.language for one in made.captions),
     )
 
 

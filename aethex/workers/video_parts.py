@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from aethex.library import NewRun, NewVod, NewVodSegment, Stream
+from aethex.library import NewCaptions, NewRun, NewVod, NewVodSegment, Stream
 from aethex.media.derivation import Derived
 from aethex.media.playlist import PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.vod import PLAYLIST_NAME, PackagedVod
@@ -46,12 +46,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class CaptionFile:
+    """Captions to be stored: their row, and the file."""
+
+    new: NewCaptions
+    path: Path
+
+
+@dataclass(frozen=True)
 class MadeVod:
-    """What goes into the store beside the playlist: the package, and what was made from it."""
+    """What goes into the store beside the playlist: the package, what was made from it, and the
+    captions that it came with.
+    """
 
     packaged: PackagedVod
     derived: Derived
     derived_dir: Path
+    captions: tuple[CaptionFile, ...] = ()
+    notes: tuple[str, ...] = ()
+    """About the captions; the package has its own."""
 
     def files(self, place: Place) -> dict[str, Path]:
         """The files by their keys."""
@@ -59,7 +72,7 @@ class MadeVod:
         parts = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
         of_run = {place.run_key(part.name): packaged.out_dir / part.name for part in parts}
         of_vod = {place.vod_key(name): self.derived_dir / name for name in self.derived.names}
-        return of_run | of_vod
+        return of_run | of_vod | {one.new.key: one.path for one in self.captions}
 
     @property
     def derived_bytes(self) -> int:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from aethex.imports import VideoReport, import_video
-from aethex.library import Library, streams, vods
+from aethex.library import Library, captions, streams, vods
 from aethex.media.errors import MediaError
 from aethex.settings import Settings
 from aethex.store import Store, StoreFull
 from aethex.workers import video as module
+from tests.media.captioned import with_subtitles
 from tests.media.footage import Recipe, make
 
 STARTS_AT = datetime(2026, 1, 31, 18, 30, tzinfo=UTC)
@@ -62,6 +63,34 @@ def test_a_video_is_stored_and_entered_with_its_segments(
     playlist = folder_store.get(vod.playlist_key).decode()
     assert f"../{run.run.id}/000000.m4s" in playlist
     assert "#EXT-X-PROGRAM-DATE-TIME:2026-01-31T18:30:00.000Z" in playlist
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mp4", "mov_text"), ("mkv", "srt")])
+def test_its_subtitles_become_captions_beside_it(
+    settings: Settings,
+    library: Library,
+    folder_store: Store,
+    short_video: Path,
+    tmp_path: Path,
+    suffix: str,
+    codec: str,
+) -> None:
+    source = with_subtitles(short_video, tmp_path / f"said.{suffix}", codec, ["eng", "ger"])
+    report = add(settings, source, starts_at=STARTS_AT)
+    assert report.captions == ("en", "de")
+    assert any("in English became captions (2 cues)" in note for note in report.notes)
+    with library.session() as s:
+        vod = vods.get_listed(s, report.vod_id)
+        german, english = captions.of_vod(s, report.vod_id)
+    assert vod is not None
+    assert vod.size_bytes == sum(info.size_bytes for info in folder_store.list("vods"))
+    assert (german.language, german.label, german.kind) == ("de", "Deutsch", "subtitles")
+    assert (english.source, english.cues) == ("file", 2)
+    assert english.key == str(vod.playlist_key).replace("index.m3u8", "captions-en.vtt")
+    assert folder_store.get(english.key) == (
+        b"WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nHello <i>there</i>\n\n"
+        b"00:00:03.000 --> 00:00:04.000\nTwo\nlines &amp; more\n"
+    )
 
 
 def test_the_same_video_again_is_the_same_vod(

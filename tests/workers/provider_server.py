@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
+
 from aethex.media.ffmpeg import find_ffmpeg
 from tests.media.footage import Recipe, make
 
@@ -79,6 +81,42 @@ def _segment(source: Path, folder: Path, name: str, *arguments: str) -> None:
         str(folder / f"{name}.m3u8"),
     ]
     subprocess.run(command, check=True, cwd=folder)
+
+
+def add_subtitles(folder: Path) -> None:
+    """Give that HLS captions as providers do: English in pieces that say where on the clock of the
+    picture they are, with one cue in two of them; German in one piece that counts from the start.
+    """
+    first_pts = _first_pts(folder / "video-000.ts")
+    pieces = [
+        "00:10.500 --> 00:12.500\nover the border\n",
+        "00:10.500 --> 00:12.500\nover the border\n\n"
+        "00:14.000 --> 00:15.000 align:start\n<i>the end</i>\n",
+    ]
+    for n, cues in enumerate(pieces):
+        clock = f"X-TIMESTAMP-MAP=MPEGTS:{first_pts},LOCAL:00:00:10.000"
+        (folder / f"english-{n}.vtt").write_text(f"WEBVTT\n{clock}\n\n{cues}")
+    german = "WEBVTT\n\n00:01.000 --> 00:02.000\nvom Anfang an\n"
+    (folder / "german.vtt").write_text(german)
+    for name, parts in (
+        ("english", ["english-0.vtt", "english-1.vtt"]),
+        ("german", ["german.vtt"]),
+    ):
+        lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:6", *(f"#EXTINF:3,\n{part}" for part in parts)]
+        (folder / f"{name}.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST", ""]))
+    media = '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="subs"'
+    for_deaf = "public.accessibility.transcribes-spoken-dialog"
+    (folder / "master.m3u8").write_text(
+        f'#EXTM3U\n{media},NAME="English CC",LANGUAGE="en-US",CHARACTERISTICS="{for_deaf}",'
+        f'URI="english.m3u8"\n{media},NAME="Deutsch",LANGUAGE="de",URI="german.m3u8?token=x"\n'
+        '#EXT-X-STREAM-INF:BANDWIDTH=900000,SUBTITLES="subs"\nvideo.m3u8?token=x\n'
+    )
+
+
+def _first_pts(segment: Path) -> int:
+    with av.open(segment) as opened:
+        times = [packet.pts for packet in opened.demux(video=0) if packet.pts is not None]
+    return min(times)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from aethex.fetch import Fetcher
-from aethex.library import Library, Vod, archives, jobs, leases, recording, vods
+from aethex.library import Library, Vod, archives, captions, jobs, leases, recording, vods
 from aethex.library.channels import ensure_channel
 from aethex.library.models import Job, ProviderRecording, Stream
 from aethex.library.recording import RecordingWishes
@@ -32,6 +32,7 @@ from tests.workers.provider_server import (
     INPUT,
     UID,
     ProviderServer,
+    add_subtitles,
     make_hls,
     provider_server,
 )
@@ -152,6 +153,61 @@ def test_sound_that_comes_apart_is_joined_in_time(
         assert copy(settings, library, server).error is None
     vod = vod_of(library)
     assert (vod.audio_codec, abs((vod.duration_ms or 0) - 6000) < 100) == ("aac", True)
+
+
+@pytest.fixture
+def said(muxed: Path, tmp_path: Path) -> Iterator[ProviderServer]:
+    """A recording with captions in English and German, whose clock begins ten seconds late."""
+    folder = tmp_path / "said"
+    shutil.copytree(muxed, folder)
+    add_subtitles(folder)
+    with provider_server(folder) as server:
+        yield server
+
+
+def test_captions_of_the_recording_come_along_in_its_time(
+    settings, library, folder_store: Store, stream, said: ProviderServer
+):
+    told(library, stream, hls_url=f"{said.url}/media/pb/master.m3u8")
+    assert copy(settings, library, said).error is None
+    vod = vod_of(library)
+    with library.session() as s:
+        german, english = captions.of_vod(s, vod.id)
+    assert (german.language, german.label, german.source) == ("de", "Deutsch", "provider")
+    assert (english.language, english.label, english.kind) == ("en-US", "English CC", "captions")
+    assert folder_store.get(english.key) == (
+        b"WEBVTT\n\n00:00:00.500 --> 00:00:02.500\nover the border\n\n"
+        b"00:00:04.000 --> 00:00:05.000 align:start\n<i>the end</i>\n"
+    )
+    assert b"00:00:01.000 --> 00:00:02.000\nvom Anfang an" in folder_store.get(german.key)
+    assert vod.size_bytes == sum(info.size_bytes for info in folder_store.list("vods"))
+
+
+def test_captions_that_cannot_be_read_are_left_out_and_the_video_is_kept(
+    settings, library, stream, said: ProviderServer, caplog: pytest.LogCaptureFixture
+):
+    (said.folder / "english-1.vtt").write_text("WEBVTT\n\n00:01 -> 00:02\nx\n")
+    caplog.set_level("INFO", "aethex.workers.archive")
+    told(library, stream, hls_url=f"{said.url}/media/pb/master.m3u8")
+    assert copy(settings, library, said).state == "done"
+    with library.session() as s:
+        assert [one.language for one in captions.of_vod(s, vod_of(library).id)] == ["de"]
+    assert "The captions in English CC were left out. Line 3: text without a time" in caplog.text
+
+
+def test_captions_that_may_come_later_are_waited_for_until_the_last_attempt(
+    settings, library, stream, said: ProviderServer
+):
+    said.fails = {"german.vtt": ["503"] * 99}
+    told(library, stream, hls_url=f"{said.url}/media/pb/master.m3u8")
+    job = copy(settings, library, said)
+    assert (job.state, "german.vtt answered 503" in (job.error or "")) == ("queued", True)
+    with library.session() as s:
+        row = s.get_one(Job, job.id)
+        row.run_after, row.attempts = START, row.max_attempts - 1
+    assert copy(settings, library, said).state == "done"
+    with library.session() as s:
+        assert [one.language for one in captions.of_vod(s, vod_of(library).id)] == ["en-US"]
 
 
 def test_asking_again_copies_nothing_again(settings, library, stream, server):

@@ -10,6 +10,7 @@ stream): the objects have to go first.
 
 from aethex.library.models.accounts import Attempt, AuditEntry, Credential, Identity, UserSession
 from aethex.library.models.base import PROVIDER_PATTERN, USERNAME_PATTERN, Base
+from aethex.library.models.captions import CaptionsKind, CaptionsSource, VodCaptions
 from aethex.library.models.capture import Capture, CaptureBreak, GapCause
 from aethex.library.models.content import (
     Category,
@@ -44,6 +45,8 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "Base",
+    "CaptionsKind",
+    "CaptionsSource",
     "Capture",
     "CaptureBreak",
     "Category",
@@ -71,6 +74,7 @@ __all__ = [
     "User",
     "UserSession",
     "Vod",
+    "VodCaptions",
     "VodDeleteReason",
     "VodRun",
     "VodSegment",
