@@ -129,7 +129,7 @@ def plain_pages(settings: Settings, folder: Path, vod_id: str) -> Path:
     with Library.open(settings) as library, library.session() as s:
         vod = s.get_one(Vod, vod_id)
     shutil.copytree(settings.data_dir / "store" / "vods", folder / "vods")
-    shutil.copy(NODE_MODULES / VENDOR_FILES["hls.light.min.js"], folder / "hls.js")
+    shutil.copy(NODE_MODULES / VENDOR_FILES["hls.min.js"], folder / "hls.js")
     (folder / "hls.html").write_text(_HLS_PAGE.replace("{path}", str(vod.playlist_key)))
     (folder / "mp4.html").write_text(_MP4_PAGE.replace("{path}", str(vod.mp4_key)))
     return folder

@@ -6,6 +6,7 @@ What belongs here: from a VOD's store keys to the paths that players read. What 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -37,9 +38,29 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
     reader_id: the user whom they are for. A public VOD's are for everybody; those of a private one
     work with this user's session alone, and there are none for nobody.
     """
+    path = _signer(tokens, vod, reader_id)
+    return MediaPaths(
+        poster=path(vod.poster_key),
+        hls=path(vod.playlist_key),
+        mp4=path(vod.mp4_key),
+        storyboard=path(vod.storyboard_key),
+        preview=path(vod.preview_key),
+        loudness=path(vod.loudness_key),
+    )
+
+
+def media_path(tokens: MediaTokens, vod: Vod, key: str, reader_id: str | None = None) -> str | None:
+    """The signed path of another object of the VOD, such as captions; as `media_paths`."""
+    return _signer(tokens, vod, reader_id)(key)
+
+
+def _signer(
+    tokens: MediaTokens, vod: Vod, reader_id: str | None
+) -> Callable[[str | None], str | None]:
+    """From a key to its signed path."""
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
     if audience is None:
-        return NO_PATHS
+        return lambda _key: None
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(
         vod_id=vod.id,
@@ -53,14 +74,7 @@ def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> 
             return None
         return f"/media/{token}/{key.removeprefix(prefix)}"
 
-    return MediaPaths(
-        poster=path(vod.poster_key),
-        hls=path(vod.playlist_key),
-        mp4=path(vod.mp4_key),
-        storyboard=path(vod.storyboard_key),
-        preview=path(vod.preview_key),
-        loudness=path(vod.loudness_key),
-    )
+    return path
 
 
 def dashboards_url(settings: Settings) -> str:

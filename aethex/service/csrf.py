@@ -8,7 +8,8 @@ One that carries a session's cookie must come from a page of ours (`Sec-Fetch-Si
 and show a token that is bound to that session:
 
 - A form holds it in the field `csrf_token`: write `{{ csrf_field }}` into the <form> of a template.
-  Forms are sent as `application/x-www-form-urlencoded`, at most 64 KiB; no others are taken.
+  Forms are sent as `application/x-www-form-urlencoded`, at most 64 KiB. Forms with files
+  (`multipart/form-data`) are taken where `_FILES` says so, up to the bytes that stand there.
 - A script sends it as the header `X-CSRF-Token`; it finds it in
   `document.querySelector("meta[name=csrf-token]")?.content`, which each page of a signed-in visitor
   has. `navigator.sendBeacon` cannot send headers: use `fetch` with `keepalive`.
@@ -21,13 +22,16 @@ what they send. So is a request whose bearer token alone says who it is from (`b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aethex.media.webvtt import MAX_BYTES
 from aethex.service.bearer import bearer_token
 from aethex.service.identity import current_secret
 from aethex.service.problems import Problem
@@ -39,6 +43,8 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_BYTES = 64 * 1024
 """The largest form that is taken."""
 FORM_FIELDS = 200
+_FILES = {re.compile(r"/vods/[^/]+/captions"): MAX_BYTES + FORM_BYTES}
+"""Addresses that take forms with one file, and their largest form."""
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 _LEFT_OUT = ("/api/events", "/api/viewer")
@@ -129,10 +135,10 @@ async def _sent_token(request: Request, receive: Receive) -> tuple[str, Receive]
     token = request.headers.get(HEADER, "")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type.startswith("multipart/"):
-        raise Problem(415, f"Forms with files are not taken: send {FORM_TYPE}.")
+        return await _sent_with_file(request, token, receive)
     if content_type != FORM_TYPE:
         return token, receive
-    body = await _read_form(request)
+    body = await _read_form(request, FORM_BYTES)
     try:
         fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=FORM_FIELDS)
     except ValueError:
@@ -140,13 +146,29 @@ async def _sent_token(request: Request, receive: Receive) -> tuple[str, Receive]
     return token or (fields.get(FIELD) or [""])[0], _again(body, receive)
 
 
-async def _read_form(request: Request) -> bytes:
+async def _sent_with_file(request: Request, token: str, receive: Receive) -> tuple[str, Receive]:
+    """The same of a form with a file. Raises Problem (415, 413, 400)."""
+    most = next((n for path, n in _FILES.items() if path.fullmatch(request.url.path)), None)
+    if most is None:
+        raise Problem(415, f"Forms with files are not taken: send {FORM_TYPE}.")
+    body = await _read_form(request, most)
+    again = Request(request.scope, _again(body, receive))
+    try:
+        async with again.form(max_files=1, max_fields=FORM_FIELDS) as form:
+            sent = form.get(FIELD)
+    except HTTPException as error:
+        raise Problem(400, f"The form cannot be read: {error.detail}") from None
+    token = token or (sent if isinstance(sent, str) else "")
+    return token, _again(body, receive)
+
+
+async def _read_form(request: Request, most_bytes: int) -> bytes:
     """A form's whole body, which the route then cannot be made to read without end."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > FORM_BYTES:
-            raise Problem(413, f"The form has more than {FORM_BYTES:,} bytes: write less.")
+        if len(body) > most_bytes:
+            raise Problem(413, f"The form has more than {most_bytes:,} bytes: send less.")
     return bytes(body)
 
 

@@ -30,7 +30,8 @@ from aethex.settings import PROJECT_DIR
 STATIC_DIR = Path(__file__).parent / "static"
 NODE_MODULES = PROJECT_DIR / "node_modules"
 VENDOR_FILES = {
-    "hls.light.min.js": "hls.js/dist/hls.light.min.js",
+    # the light build knows no captions in the picture's packets (CEA-608, CEA-708)
+    "hls.min.js": "hls.js/dist/hls.min.js",
     "media-chrome.js": "media-chrome/dist/iife/index.js",
 }
 YEAR_SECONDS = 365 * 24 * 3600

@@ -214,7 +214,7 @@ def test_a_page_that_outlived_its_addresses_offers_to_be_loaded_again(
 def test_a_file_whose_address_was_over_plays_from_a_new_one(
     page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page.route("**/hls.light.min.js", lambda route: route.abort())
+    page.route("**/hls.min.js", lambda route: route.abort())
     grow_old_at(page, "**/video.mp4", monkeypatch)
     page.goto(site.url + site.vod_path)
     until(page, "v.readyState >= 1")
@@ -232,7 +232,7 @@ def test_segments_that_a_browser_cannot_decode_are_replaced_by_the_mp4(
     until(page, "v.currentSrc.endsWith('video.mp4') && v.currentTime > 0.5")
 
 
-@pytest.mark.parametrize("missing", ["hls.light.min.js", "media-chrome.js"])
+@pytest.mark.parametrize("missing", ["hls.min.js", "media-chrome.js"])
 def test_it_plays_without_the_code_of_others(page: Page, site: Site, missing: str) -> None:
     page.route(f"**/{missing}", lambda route: route.abort())
     page.goto(site.url + site.vod_path)

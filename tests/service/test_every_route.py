@@ -24,8 +24,10 @@ from sqlalchemy import text
 
 from aethex.library import (
     Library,
+    NewCaptions,
     accounts,
     audit,
+    captions,
     identities,
     inputs,
     likes,
@@ -48,6 +50,8 @@ KEEP = timedelta(days=1)
 WATCHED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 HER_SUBJECT = "ada-at-the-issuer"
 SECRET_TEXT = "only for me: the plot"
+SECRET_LABEL = "English as she hears it"
+SECRET_CAPTIONS = b"WEBVTT\n\n00:01.000 --> 00:02.000\nwhat was said\n"
 _NOT_HERS = ("attempts", "audit_log", "user_sessions", "library_version", "outbox")
 """Tables that others rightly write, checked by their rows of hers."""
 
@@ -64,6 +68,7 @@ class Call:
     query: str = ""
     form: Mapping[str, str] | None = None
     json: Any = None
+    file: bytes | None = None
     is_open: bool = False
 
 
@@ -74,6 +79,7 @@ OBJECTS = (
     "{run}/000001.m4s",
     "{run}/poster.jpg",
     "{run}/video.mp4",
+    "{vod}/captions-en.vtt",
 )
 MEDIA = [
     Call(f"/media/{token}/{path}") for token in ("{token}", "{public_token}") for path in OBJECTS
@@ -102,6 +108,15 @@ ROUTES: dict[str, list[Call]] = {
     "PUT /api/vods/{vod_id}": [Call("/api/vods/{vod}", json={"title": "Mine", "is_public": True})],
     "DELETE /api/vods/{vod_id}": [Call("/api/vods/{vod}")],
     "POST /api/vods/{vod_id}/restore": [Call("/api/vods/{vod}/restore")],
+    "PUT /api/vods/{vod_id}/captions/{language}": [Call("/api/vods/{vod}/captions/en", json="x")],
+    "DELETE /api/vods/{vod_id}/captions/{language}": [Call("/api/vods/{vod}/captions/en")],
+    "POST /vods/{vod_id}/captions": [
+        Call("/vods/{vod}/captions", form={"language": "en"}),
+        Call("/vods/{vod}/captions", form={"language": "en"}, file=b"WEBVTT\n\n"),
+    ],
+    "POST /vods/{vod_id}/captions/{language}/remove": [
+        Call("/vods/{vod}/captions/en/remove", form={})
+    ],
     "GET /api/vods/{vod_id}/ledger": [Call("/api/vods/{vod}/ledger")],
     "POST /vods/{vod_id}/edit": [Call("/vods/{vod}/edit", form={"title": "Mine"})],
     "POST /vods/{vod_id}/delete": [Call("/vods/{vod}/delete", form={})],
@@ -259,6 +274,9 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
     with library.session() as s:
         pulled = "rtmp://1.1.1.1/live/her-own-place"
         added = inputs.add_input(s, vod.channel_id, "mediamtx", "adas", pull_url=pulled)
+        key = f"{vod.prefix}{vod.id}/captions-en.vtt"
+        folder_store.put(key, SECRET_CAPTIONS)
+        captions.put(s, vod.id, NewCaptions("en", SECRET_LABEL, "captions", "owner", key, 9, 1))
         row = vods.set_public(s, vod.id, False)
         likes.like(s, ada.id, row)
         watching.save(s, ada.id, row, 3_000, WATCHED_AT, WATCHED_AT)
@@ -276,10 +294,11 @@ def hers(client: Client, library: Library, settings: Settings, folder_store: Sto
         "public_token": public,
     }
     told = [
-        *(SECRET_TITLE, SECRET_TEXT, HER_SUBJECT, pulled),
+        *(SECRET_TITLE, SECRET_TEXT, SECRET_LABEL, HER_SUBJECT, pulled),
         *(stored_hash, ada.secret, ada.csrf_token, token),
     ]
     texts = [*(one.encode() for one in told), PLAYLIST, MP4, POSTER, b"first segment"]
+    texts.append(SECRET_CAPTIONS)
     return Private(ada, vod, places, texts)
 
 
@@ -308,6 +327,8 @@ def send(
         token = {"csrf_token": who.csrf_token} if who else {}
         filled = {name: value.format(**hers.places) for name, value in call.form.items()}
         options["data"] = {**filled, **token}
+    if call.file is not None:
+        options["files"] = {"file": ("file", call.file)}
     if call.json is not None:
         options["json"] = _filled(call.json, hers.places)
     headers = who.headers if who else {}
@@ -364,7 +385,7 @@ def test_ada_herself_gets_all_of_it(client: Client, hers: Private) -> None:
         for call in ROUTES["GET /media/{token}/{path:path}"]
         if "{token}" in call.path
     ]
-    assert [answer.status_code for answer in media] == [200] * 6
+    assert [answer.status_code for answer in media] == [200] * len(OBJECTS)
     held = [one for one in hers.texts if one in got + b"".join(one.content for one in media)]
     hidden_always = {text.encode() for text in (hers.ada.secret, hers.places["hash"], HER_SUBJECT)}
     assert set(held) == set(hers.texts) - hidden_always

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -89,38 +89,58 @@ class ChannelOut(BaseModel):
     created_at: UtcTime = Field(description="When the channel was made.")
 
 
+class CaptionsOut(BaseModel):
+    """Captions of a VOD in one language."""
+
+    language: str = Field(description="Language (BCP 47).", examples=["en"])
+    label: str = Field(description="What viewers choose them by.", examples=["English"])
+    kind: Literal["captions", "subtitles"] = Field(
+        description="`captions` also tell what is heard, `subtitles` only what is said.",
+        examples=["captions"],
+    )
+    source: Literal["file", "provider", "owner"] = Field(
+        description="Who brought them: the imported file, the provider's recording, or the owner.",
+        examples=["owner"],
+    )
+    url: str | None = Field(
+        description="WebVTT, on the VOD's time.",
+        examples=["https://live.example/media/MXxw…/vod_01JH…/captions-en-01JH….vtt"],
+    )
+    cues: int = Field(description="How many cues there are.", examples=[812])
+    created_at: UtcTime = Field(
+        description="When they were brought.", examples=["2020-01-06T09:00:00Z"]
+    )
+
+
+_VOD_EXAMPLE: dict[str, Any] = {
+    "id": "vod_01JH2V5Q8ZK3M4N5P6Q7R8S9TA",
+    "stream_id": "st_01JH2V5Q8ZK3M4N5P6Q7R8S9TB",
+    "channel_id": "ch_01JH2V5Q8ZK3M4N5P6Q7R8S9TC",
+    "title": "AGDQ 2020, day one",
+    "description": "",
+    "poster_url": "https://live.example/media/MXxw…/run_01JH…/poster.jpg",
+    "hls_url": "https://live.example/media/MXxw…/vod_01JH…/index.m3u8",
+    "mp4_url": "https://live.example/media/MXxw…/run_01JH…/video.mp4",
+    "storyboard_url": "https://live.example/media/MXxw…/vod_01JH…/storyboard.vtt",
+    "preview_url": "https://live.example/media/MXxw…/vod_01JH…/preview.webp",
+    "loudness_url": "https://live.example/media/MXxw…/vod_01JH…/loudness.json",
+    "duration_seconds": 6185.2,
+    "size_bytes": 4831838208,
+    "width": 1920,
+    "height": 1080,
+    "views": 18204,
+    "likes": 913,
+    "clips": None,
+    "is_public": True,
+    "deleted_at": None,
+    "created_at": "2020-01-05T18:08:05Z",
+}
+
+
 class VodOut(BaseModel):
     """A VOD. `views`, `likes` and `clips` are null while they are not measured."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "vod_01JH2V5Q8ZK3M4N5P6Q7R8S9TA",
-                    "stream_id": "st_01JH2V5Q8ZK3M4N5P6Q7R8S9TB",
-                    "channel_id": "ch_01JH2V5Q8ZK3M4N5P6Q7R8S9TC",
-                    "title": "AGDQ 2020, day one",
-                    "description": "",
-                    "poster_url": "https://live.example/media/MXxw…/run_01JH…/poster.jpg",
-                    "hls_url": "https://live.example/media/MXxw…/vod_01JH…/index.m3u8",
-                    "mp4_url": "https://live.example/media/MXxw…/run_01JH…/video.mp4",
-                    "storyboard_url": "https://live.example/media/MXxw…/vod_01JH…/storyboard.vtt",
-                    "preview_url": "https://live.example/media/MXxw…/vod_01JH…/preview.webp",
-                    "loudness_url": "https://live.example/media/MXxw…/vod_01JH…/loudness.json",
-                    "duration_seconds": 6185.2,
-                    "size_bytes": 4831838208,
-                    "width": 1920,
-                    "height": 1080,
-                    "views": 18204,
-                    "likes": 913,
-                    "clips": None,
-                    "is_public": True,
-                    "deleted_at": None,
-                    "created_at": "2020-01-05T18:08:05Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_VOD_EXAMPLE]})
 
     id: str = Field(description="Id, with the prefix `vod_`.")
     stream_id: str = Field(description="The stream that it records.")
@@ -153,3 +173,30 @@ class VodOut(BaseModel):
     is_public: bool = Field(description="Whether everybody may see it.")
     deleted_at: UtcTime | None = Field(description="When it was deleted; null: it was not.")
     created_at: UtcTime = Field(description="When the VOD was made.")
+
+
+class VodDetailOut(VodOut):
+    """A VOD with its captions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_VOD_EXAMPLE,
+                    "captions": [
+                        {
+                            "language": "en",
+                            "label": "English",
+                            "kind": "captions",
+                            "source": "owner",
+                            "url": "https://live.example/media/MXxw…/vod_01JH…/captions-en-01JH….vtt",
+                            "cues": 812,
+                            "created_at": "2020-01-06T09:00:00Z",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    captions: list[CaptionsOut] = Field(description="Its captions by their label.")

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aethex.lake.players import ContentTotals
-from aethex.library import Vod, vods
+from aethex.library import Vod, captions, vods
 from aethex.library.values import MAX_PROSE_LENGTH, MAX_TEXT_LENGTH
 from aethex.service import vod_changes
-from aethex.service.addresses import media_paths
-from aethex.service.api.schemas import VodId, VodOut
+from aethex.service.addresses import media_path, media_paths
+from aethex.service.api.schemas import CaptionsOut, VodDetailOut, VodId, VodOut
 from aethex.service.identity import NOBODY, Visitor, visitor_of
 from aethex.service.problems import documented_problems
 from aethex.service.resources import Resources, resources_of
@@ -36,7 +36,7 @@ class VodChanges(BaseModel):
 
 
 @router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 422, 503))
-def read_vod(request: Request, response: Response, vod_id: VodId) -> VodOut:
+def read_vod(request: Request, response: Response, vod_id: VodId) -> VodDetailOut:
     """A public VOD that can be played. Its channel's owner also reads it while it is private or
     deleted; for others it is as if it were not there.
     """
@@ -46,22 +46,22 @@ def read_vod(request: Request, response: Response, vod_id: VodId) -> VodOut:
     response.headers["Vary"] = "Cookie, Authorization"
     if not vods.is_listed_row(vod):
         response.headers["Cache-Control"] = "private, no-store"
-    return _answer(request, vod)
+    return answer_vod(request, vod)
 
 
 @router.put("/vods/{vod_id}", summary="Change a VOD", responses=_CHANGES)
-def change_vod(request: Request, vod_id: VodId, changes: VodChanges) -> VodOut:
+def change_vod(request: Request, vod_id: VodId, changes: VodChanges) -> VodDetailOut:
     """Its title, description, and whether everybody may see it. Only its channel's owner can."""
     vod = vod_changes.edit_vod(request, vod_id, **changes.model_dump())
-    return _answer(request, vod)
+    return answer_vod(request, vod)
 
 
 @router.delete("/vods/{vod_id}", summary="Delete a VOD", responses=_CHANGES)
-def delete_vod(request: Request, vod_id: VodId) -> VodOut:
+def delete_vod(request: Request, vod_id: VodId) -> VodDetailOut:
     """Hides it from everybody at once. For 30 days it can be restored; then its objects go. Only
     its channel's owner can. Deleting it again changes nothing.
     """
-    return _answer(request, vod_changes.delete_vod(request, vod_id))
+    return answer_vod(request, vod_changes.delete_vod(request, vod_id))
 
 
 @router.post(
@@ -69,17 +69,35 @@ def delete_vod(request: Request, vod_id: VodId) -> VodOut:
     summary="Bring a deleted VOD back",
     responses=documented_problems(401, 403, 404, 409, 422, 503),
 )
-def restore_vod(request: Request, vod_id: VodId) -> VodOut:
+def restore_vod(request: Request, vod_id: VodId) -> VodDetailOut:
     """A deleted VOD is there again, as it was, until its objects go. Only its channel's owner can.
     One that is not deleted stays as it is.
     """
-    return _answer(request, vod_changes.restore_vod(request, vod_id))
+    return answer_vod(request, vod_changes.restore_vod(request, vod_id))
 
 
-def _answer(request: Request, vod: Vod) -> VodOut:
-    resources = resources_of(request)
+def answer_vod(request: Request, vod: Vod) -> VodDetailOut:
+    """The VOD as the visitor may see it, with its captions."""
+    resources, visitor = resources_of(request), visitor_of(request)
     totals = totals_of(resources.marts, [vod]).get(vod.id)
-    return vod_out(vod, totals, resources, visitor_of(request))
+    with resources.library.session() as session:
+        found = captions.of_vod(session, vod.id)
+    base = resources.settings.effective_public_url
+    paths = [media_path(resources.tokens, vod, one.key, visitor.user_id) for one in found]
+    listed = [
+        CaptionsOut(
+            language=one.language,
+            label=one.label,
+            kind=one.kind,
+            source=one.source,
+            url=f"{base}{path}" if path else None,
+            cues=one.cues,
+            created_at=one.created_at,
+        )
+        for one, path in zip(found, paths, strict=True)
+    ]
+    shown = vod_out(vod, totals, resources, visitor)
+    return VodDetailOut(**shown.model_dump(), captions=listed)
 
 
 def vod_out(

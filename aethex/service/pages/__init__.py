@@ -2,10 +2,19 @@
 
 from fastapi import APIRouter
 
-from aethex.service.pages import accounts, acting, channel, history, oidc, routes, settings
+from aethex.service.pages import (
+    accounts,
+    acting,
+    captions,
+    channel,
+    history,
+    oidc,
+    routes,
+    settings,
+)
 
 router = APIRouter()
-for _part in (routes, channel, history, acting, accounts, oidc, settings):
+for _part in (routes, channel, history, acting, captions, accounts, oidc, settings):
     router.include_router(_part.router)
 
 __all__ = ["router"]

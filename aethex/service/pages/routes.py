@@ -10,9 +10,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from aethex.library import channels, listings, recording, streams, users, vods, watching
+from aethex.media.languages import NAMES
 from aethex.service.headers import PLAYER_POLICY
 from aethex.service.identity import owns, visitor_of
 from aethex.service.pages.audience import audience_of
+from aethex.service.pages.captions_view import captions_views
 from aethex.service.pages.loading import as_of_text, load_views
 from aethex.service.pages.templating import draw
 from aethex.service.pages.views import channel_view
@@ -78,9 +80,16 @@ def watch(request: Request, vod_id: str) -> Response:
 
 
 def watch_page(
-    request: Request, vod_id: str, *, edit: dict[str, str] | None = None, status: int = 200
+    request: Request,
+    vod_id: str,
+    *,
+    edit: dict[str, str] | None = None,
+    captions_form: dict[str, str] | None = None,
+    status: int = 200,
 ) -> Response:
-    """The same; `edit`: what its owner wrote and could not be kept, with the `error`."""
+    """The same; `edit`, `captions_form`: what its owner wrote and could not be kept, with the
+    `error`.
+    """
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
         vod = visible_vod(session, visitor, vod_id, in_the_making=True)
@@ -93,6 +102,9 @@ def watch_page(
         own = {vod.id} if is_owner else set[str]()
         cards = load_views(session, [vod, *more], resources, visitor, own=own)
         runs = listings.run_spans(session, vod.id)
+        captions = captions_views(
+            session, vod, resources.tokens, visitor.user.id if visitor.user else None
+        )
         is_following = visitor.user is not None and users.is_following(
             session, visitor.user.id, channel.id
         )
@@ -114,4 +126,8 @@ def watch_page(
         can_delete=policy.is_user_delete_allowed,
         as_of_text=as_of_text(resources),
         edit=written,
+        captions=captions,
+        captions_form=captions_form
+        or {"language": "", "label": "", "kind": "captions", "error": ""},
+        languages=NAMES,
     )

@@ -19,7 +19,7 @@ function clock(seconds) {
   return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
 }
 
-export function listenToKeys({ video, player, help, frameRate, say }) {
+export function listenToKeys({ video, player, help, frameRate, say, toggleCaptions }) {
   const seekTo = (seconds) => {
     const end = Number.isFinite(video.duration) ? video.duration : Infinity;
     video.currentTime = Math.min(Math.max(0, seconds), end);
@@ -45,13 +45,6 @@ export function listenToKeys({ video, player, help, frameRate, say }) {
   const togglePlay = () => (video.paused ? video.play().catch(() => {}) : video.pause());
   const toggleFullscreen = () =>
     document.fullscreenElement ? document.exitFullscreen() : player.requestFullscreen?.().catch(() => {});
-  const toggleCaptions = () => {
-    const tracks = [...video.textTracks].filter((track) => track.kind === "captions" || track.kind === "subtitles");
-    const showing = tracks.filter((track) => track.mode === "showing");
-    showing.forEach((track) => { track.mode = "disabled"; });
-    if (tracks.length && !showing.length) tracks[0].mode = "showing";
-    say(tracks.length ? `Captions ${showing.length ? "off" : "on"}` : "No captions in this video");
-  };
   const togglePicture = () =>
     document.pictureInPictureElement
       ? document.exitPictureInPicture()

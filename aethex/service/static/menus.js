@@ -1,11 +1,11 @@
-// The player's menus: speed, and quality where there is a choice. What belongs here: a menu button by the pattern
+// The player's menus: speed, and quality where there is a choice (captions.js has one more). What belongs here: a menu button by the pattern
 // of the ARIA authoring practices (arrows, Home, End, Escape), and what the two list. Keys of the player: keys.js.
 
 import { SPEEDS } from "./keys.js";
 
 const ROOM_ABOVE_PX = 12;
 
-class Menu {
+export class Menu {
   #button;
   #list;
   #choose;
@@ -25,10 +25,10 @@ class Menu {
     element.addEventListener("focusout", (event) => { if (!element.contains(event.relatedTarget)) this.#close(false); });
   }
 
-  // items: [value, text] each. The one that is chosen is checked; `shown` stands on the button.
-  show(items, chosen, shown) {
+  // items: [value, text] each. The one that is chosen is checked; `shown` stands on the button, `said` is read out.
+  show(items, chosen, shown, said = shown) {
     this.#button.textContent = shown;
-    this.#button.setAttribute("aria-label", `${this.#list.getAttribute("aria-label")}: ${shown}`);
+    this.#button.setAttribute("aria-label", `${this.#list.getAttribute("aria-label")}: ${said}`);
     this.#list.replaceChildren(...items.map(([value, text]) => {
       const item = document.createElement("button");
       item.type = "button";

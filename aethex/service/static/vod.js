@@ -2,6 +2,7 @@
 // goes wrong, and starts where ?t= says. Keys are in keys.js. Works on the elements that the page has already.
 
 import { showAudience } from "./audience.js";
+import { offerCaptions } from "./captions.js";
 import { listenToKeys } from "./keys.js";
 import { offerQuality, offerSpeed } from "./menus.js";
 import { keepProgress, offerRestart, resumePoint } from "./progress.js";
@@ -69,6 +70,13 @@ function startHls(playlist, position) {
     maxBufferLength: 12, // before play: enough to begin at once, little enough for a phone's data
     backBufferLength: 60,
     capLevelToPlayerSize: true,
+    // captions in the picture's packets say which channel they are, not in which language
+    captionsTextTrack1Label: "CC1",
+    captionsTextTrack1LanguageCode: "",
+    captionsTextTrack2Label: "CC2",
+    captionsTextTrack2LanguageCode: "",
+    captionsTextTrack3Label: "CC3",
+    captionsTextTrack4Label: "CC4",
     xhrSetup: (xhr, url) => xhr.open("GET", freshened(url), true), // the playlist's are as old as the page
   });
   hls.on(window.Hls.Events.ERROR, (_event, data) => {
@@ -232,7 +240,15 @@ const keys = document.getElementById("keys");
 const showKeys = document.getElementById("show-keys");
 showKeys.hidden = false;
 showKeys.addEventListener("click", () => keys.showModal());
-listenToKeys({ video, player, help: keys, frameRate: Number(player.dataset.frameRate) || 30, say: showNote });
+const toggleCaptions = offerCaptions({ video, player, vodId, say: showNote });
+listenToKeys({
+  video,
+  player,
+  help: keys,
+  frameRate: Number(player.dataset.frameRate) || 30,
+  say: showNote,
+  toggleCaptions,
+});
 if (navigator.share) offerShare();
 else offerLink();
 offerSpeed(video);
