@@ -10,7 +10,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Scripts only from our own files, nothing inline. hls.js feeds the video through blob: addresses
-# and runs its worker from one. media-chrome puts <style> elements in its shadow roots, so the
+# and runs its worker from one; captions that it finds in the picture begin as an empty track from a
+# data: address. media-chrome puts <style> elements in its shadow roots, so the
 # player's page alone allows inline styles.
 _COMMON = (
     "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
@@ -18,7 +19,8 @@ _COMMON = (
 )
 PAGE_POLICY = f"{_COMMON}; style-src 'self'"
 PLAYER_POLICY = (
-    f"{_COMMON}; style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob:"
+    f"{_COMMON}; style-src 'self' 'unsafe-inline'; media-src 'self' blob: data:; "
+    "worker-src 'self' blob:"
 )
 _BARE_POLICY = "default-src 'none'; frame-ancestors 'none'"
 

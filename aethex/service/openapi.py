@@ -20,13 +20,14 @@ from aethex.service.api.measures import (
     StreamAnalyticsOut,
     ViewersChartOut,
 )
-from aethex.service.api.schemas import ChannelOut, VodOut
+from aethex.service.api.schemas import ChannelOut, VodDetailOut, VodOut
 from aethex.service.ingest.events import KINDS, Event
 from aethex.service.problems import ProblemBody
 
 _WITH_EXAMPLES = (
     ChannelOut,
     VodOut,
+    VodDetailOut,
     SegmentOut,
     StreamAnalyticsOut,
     ChannelAnalyticsOut,

@@ -12,10 +12,12 @@ from aethex.assets.vod_cleanup import vod_cleanup
 from aethex.library import (
     InvalidValue,
     Library,
+    NewCaptions,
     Vod,
     VodRun,
     VodSegment,
     audit,
+    captions,
     recording,
     retention,
     vods,
@@ -223,3 +225,16 @@ def test_the_asset_and_the_command_say_what_they_did(
     assert "old [film]" in dry.stdout
     assert "are deleted" in aethex("vods", "clean-up").stdout
     assert keys(store) == set()
+
+
+def test_captions_go_with_their_vod(library: Library, store: Store, settings: Settings):
+    vod = make(library, store, "said")
+    key = f"{vod.prefix}{vod.id}/captions-en.vtt"
+    store.put(key, b"WEBVTT\n")
+    with library.session() as s:
+        captions.put(s, vod.id, NewCaptions("en", "English", "captions", "owner", key, 7, 1))
+    delete(library, vod, ENDED, "test")
+    [purged] = clean_up_vods(library, store, settings, ENDED + timedelta(days=2)).purged
+    assert (purged.objects, keys(store)) == (7, set())
+    with library.session() as s:
+        assert captions.of_vod(s, vod.id) == []

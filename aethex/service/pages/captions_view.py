@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from aethex.library import Vod, captions
+from aethex.library import Vod, VodCaptions, captions
 from aethex.library.models import CaptionsSource
 from aethex.media.languages import language_name
 from aethex.service.addresses import media_path
@@ -47,14 +47,15 @@ def captions_views(
             label=one.label,
             kind=one.kind,
             path=path,
-            facts_text=" · ".join(
-                (
-                    language_name(one.language),
-                    count_text(one.cues, "cue", "cues"),
-                    f"{_SOURCES[one.source]}, {date_text(one.created_at)}",
-                )
-            ),
+            facts_text=_facts(one),
         )
         for one in captions.of_vod(session, vod.id)
         if (path := media_path(tokens, vod, one.key, reader_id)) is not None
     ]
+
+
+def _facts(captions: VodCaptions) -> str:
+    name = language_name(captions.language)
+    facts = [count_text(captions.cues, "cue", "cues")]
+    facts.append(f"{_SOURCES[captions.source]}, {date_text(captions.created_at)}")
+    return " · ".join(facts if captions.label == name else [name, *facts])

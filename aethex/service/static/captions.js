@@ -85,6 +85,8 @@ export function offerCaptions({ video, player, vodId, say }) {
     event.stopPropagation(); // media-chrome would choose by its own memory
     toggle();
   }, { capture: true });
+  // media-chrome says that it is checked, which a button cannot be
+  player.querySelector("media-captions-button").setAttribute("role", "switch");
   for (const element of video.querySelectorAll("track")) element.addEventListener("error", renew);
   for (const event of ["addtrack", "removetrack"]) video.textTracks.addEventListener(event, come);
   video.textTracks.addEventListener("change", draw);
