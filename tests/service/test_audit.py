@@ -27,6 +27,7 @@ from tests.service.test_every_route import client, issuer, routes_of, settings
 __all__ = ["client", "issuer", "settings"]  # fixtures: a service with an issuer
 
 ADDRESS = "127.0.0.1"
+CAPTIONS = b"WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n"
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 NOT_AUDITED = {
@@ -60,6 +61,8 @@ class Write:
     subject: str | None
     form: Mapping[str, str] = field(default_factory=dict[str, str])
     json: Any = None
+    body: bytes | None = None
+    file: bytes | None = None
     is_signed_in: bool = True
 
 
@@ -70,6 +73,18 @@ AUDITED: dict[str, Write] = {
     ),
     "POST /vods/{vod_id}/edit": Write(
         "/vods/{vod}/edit", ("vod.change",), "vod", {"title": "Another", "is_public": "yes"}
+    ),
+    "PUT /api/vods/{vod_id}/captions/{language}": Write(
+        "/api/vods/{vod}/captions/en", ("vod.captions",), "vod", body=CAPTIONS
+    ),
+    "DELETE /api/vods/{vod_id}/captions/{language}": Write(
+        "/api/vods/{vod}/captions/en", ("vod.captions.remove",), "vod"
+    ),
+    "POST /vods/{vod_id}/captions": Write(
+        "/vods/{vod}/captions", ("vod.captions",), "vod", {"language": "de"}, file=CAPTIONS
+    ),
+    "POST /vods/{vod_id}/captions/{language}/remove": Write(
+        "/vods/{vod}/captions/de/remove", ("vod.captions.remove",), "vod"
     ),
     "DELETE /api/vods/{vod_id}": Write("/api/vods/{vod}", ("vod.delete",), "vod"),
     "POST /api/vods/{vod_id}/restore": Write("/api/vods/{vod}/restore", ("vod.restore",), "vod"),
@@ -149,10 +164,14 @@ def send(
     headers = {"Sec-Fetch-Site": "same-origin", "Accept": "text/html"}
     headers |= who.headers if who else {}
     options: dict[str, Any] = {"json": write.json} if write.json is not None else {}
-    if write.json is None:
+    if write.body is not None:
+        options["content"] = write.body
+    elif write.json is None:
         token = {"csrf_token": who.csrf_token} if who else {}
         filled = {name: value.format(**places) for name, value in write.form.items()}
         options["data"] = {**filled, **token}
+    if write.file is not None:
+        options["files"] = {"file": ("file", write.file)}
     path = write.path.format(**places)
     return client.request(route.split()[0], path, headers=headers, **options)
 
