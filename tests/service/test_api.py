@@ -24,7 +24,7 @@ def test_a_vod_has_exactly_the_promised_shape(
 ) -> None:
     made = add_vod(library, folder_store, created_at=AT)
     body = client.get(f"/api/vods/{made.id}").json()
-    assert ", ".join(body) == VOD_FIELDS
+    assert ", ".join(body) == f"{VOD_FIELDS}, captions"
     assert (body["id"], body["stream_id"], body["channel_id"]) == (
         made.id,
         made.stream_id,
