@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from ulid import ULID
 
-from aethex.library import InvalidValue, NewCaptions, Vod, audit, captions
+from aethex.library import InvalidValue, NewCaptions, NotInLibrary, Vod, audit, captions
 from aethex.library.models import CaptionsKind
 from aethex.media.captions import captions_label
 from aethex.media.errors import BadCaptions
@@ -71,8 +71,8 @@ def put_captions(request: Request, vod_id: str, brought: Brought) -> Vod:
             audit.record(
                 session, actor_of(request), "vod.captions", vod_id, language=language, cues=new.cues
             )
-    except BaseException as error:
-        _delete(request, key)
+    except (InvalidValue, NotInLibrary, Problem) as error:
+        _delete(request, key)  # not for other errors: who knows whether the row is there
         if isinstance(error, InvalidValue):
             raise Problem(409, str(error), kind="captions-not-taken") from None
         raise
