@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from aethex.library import GapCause, new_id
 from aethex.media.flv import FlvReader
@@ -55,11 +54,6 @@ class Capture:
         self._segmenter = Segmenter()
         self._seen_at: datetime | None = None
         self._run: RunSpool | None = None
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the open segment is."""
-        return None if self._run is None else self._run.folder
 
     async def write(self, data: bytes) -> None:
         """The next bytes. Raises MediaError for what cannot be recorded."""

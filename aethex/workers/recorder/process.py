@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 
 from ulid import ULID
 
@@ -152,7 +151,7 @@ class Recorder:
             if not self._was_away:
                 logger.warning("cannot look after streams now: %s", error)
             self._was_away = True
-        await asyncio.to_thread(self._spool.tidy, self._folders())
+        await asyncio.to_thread(self._spool.tidy)
 
     async def _check_holds(self) -> None:
         lost = await asyncio.to_thread(self._desk.lost_holds)
@@ -188,10 +187,6 @@ class Recorder:
             logger.info("stream %s: VOD %s is finished", capture.stream_id, capture.vod_id)
         else:
             self._wake.set()
-
-    def _folders(self) -> set[Path]:
-        found = {publication.capture.folder for publication in self._publications}
-        return {folder for folder in found if folder is not None}
 
     # what comes in
 

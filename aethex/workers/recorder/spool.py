@@ -70,9 +70,16 @@ class SpooledSegment:
 class RunSpool:
     """The folder of a run that is being written."""
 
-    def __init__(self, folder: Path, facts: RunFacts, started: RunStarted) -> None:
+    def __init__(
+        self, folder: Path, facts: RunFacts, started: RunStarted, written: set[Path]
+    ) -> None:
+        """`written`: the folders that are being written, which this one is from before it is there
+        until `end`.
+        """
         self.folder = folder
         self.facts = facts
+        self._written = written
+        self._written.add(folder)
         self._sequence = 0
         folder.mkdir(parents=True)
         (folder / _INIT).write_bytes(started.init)
@@ -112,8 +119,11 @@ class RunSpool:
 
     def end(self) -> None:
         """No more of this run: what was not closed is thrown away."""
-        self._file.close()
-        (self.folder / _OPEN).unlink(missing_ok=True)
+        try:
+            self._file.close()
+            (self.folder / _OPEN).unlink(missing_ok=True)
+        finally:
+            self._written.discard(self.folder)
 
 
 class Spool:
@@ -127,10 +137,16 @@ class Spool:
         lock = _lock(self.folder)
         assert lock is not None, "a new folder is nobody else's"
         self._locks = {self.folder: lock}
+        self._written: set[Path] = set()
 
     def run(self, facts: RunFacts, started: RunStarted) -> RunSpool:
         """A new run's folder."""
-        return RunSpool(self.folder / facts.run_id, facts, started)
+        folder = self.folder / facts.run_id
+        try:
+            return RunSpool(folder, facts, started, self._written)
+        except BaseException:
+            self._written.discard(folder)
+            raise
 
     def adopt_left(self) -> list[SpooledSegment]:
         """Closed segments of recorders that are dead, in the order they were recorded; open ones
@@ -148,20 +164,20 @@ class Spool:
                 segments += _left_in(run_folder)
         return sorted(segments, key=lambda one: (one.run.started_at, one.run.run_id, one.sequence))
 
-    def tidy(self, active: set[Path]) -> None:
+    def tidy(self) -> None:
         """Remove run folders that wait for nothing and are not being written, and those of dead
-        recorders that are empty.
+        recorders that are empty. Runs may begin and end meanwhile.
         """
         for folder in [*self._locks]:
             for run in [path for path in folder.iterdir() if path.is_dir()]:
-                if run not in active and not any(run.glob("*.m4s")):
+                if run not in self._written and not any(run.glob("*.m4s")):
                     shutil.rmtree(run, ignore_errors=True)
             if folder != self.folder and not any(path.is_dir() for path in folder.iterdir()):
                 self._drop(folder)
 
     def close(self) -> None:
         """Let go of all folders; one that holds nothing is removed."""
-        self.tidy(set())
+        self.tidy()
         for folder in [*self._locks]:
             if not any(path.is_dir() for path in folder.iterdir()):
                 self._drop(folder)

@@ -90,7 +90,7 @@ def test_the_next_recorder_uploads_what_had_closed(
         assert await studio.archive.drain(30)
 
     asyncio.run(run())
-    studio.spool.tidy(set())
+    studio.spool.tidy()
     assert [path.name for path in quick.recorder_dir.iterdir()] == ["two"]
     end_stream(library, stream.id, timedelta(seconds=14))
     studio.finish()
