@@ -81,3 +81,4 @@ def test_a_query_that_hangs_is_ended_by_its_time_limit(library: Library):
     with library.session() as s:
         assert s.scalar(text("show statement_timeout")) == "1min"
         assert s.scalar(text("show search_path")) == "public"
+        assert s.scalar(text("show plan_cache_mode")) == "force_custom_plan"
