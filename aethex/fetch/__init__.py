@@ -11,6 +11,7 @@ meant are named in `AETHEX_FETCH_ALLOW`.
 """
 
 from aethex.fetch.addresses import CheckedAddress, checked_address
+from aethex.fetch.authorities import trusted_authorities
 from aethex.fetch.client import Downloaded, Fetched, Fetcher, Limits
 from aethex.fetch.errors import FetchError, FetchFailed, FetchRefused, FetchTooLarge
 
@@ -25,4 +26,5 @@ __all__ = [
     "Fetcher",
     "Limits",
     "checked_address",
+    "trusted_authorities",
 ]

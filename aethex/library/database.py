@@ -28,8 +28,8 @@ _LIMITS = {
     "lock_timeout": "20s",
     "idle_in_transaction_session_timeout": "300s",
 }
-# Each query is planned for its values. A plan for any value does not know how long a list of ids is,
-# and takes seconds for 10,000 of them where the other takes milliseconds.
+# Each query is planned for its values. A plan for any value does not know how long a list of ids
+# is, and takes seconds for 10,000 of them where the other takes milliseconds.
 _PLANNING = {"plan_cache_mode": "force_custom_plan"}
 _POOL_SIZE = 5
 _POOL_OVERFLOW = 15  # as many threads as wait at once in the service's pool, within max_connections

@@ -12,9 +12,10 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urljoin
 
-from aethex.fetch import Fetcher, FetchError, checked_address
+from aethex.fetch import Fetcher, FetchError, checked_address, trusted_authorities
 from aethex.fetch import Limits as FetchLimits
 from aethex.library.captures import Pull
 from aethex.media.errors import MediaError
@@ -140,13 +141,23 @@ class Pulls:
             self._proxy = CheckingProxy(self._settings)
             self._proxy_url = await self._proxy.start()
         limits = Limits(_MEMORY_BYTES, 0, _CPU_WALL_SECONDS)
+        trusted = trusted_authorities()
         child = await asyncio.create_subprocess_exec(
-            *confined_with_network(pull_command(scheme), readable=[find_ffmpeg()], limits=limits),
+            *confined_with_network(
+                pull_command(scheme),
+                readable=[find_ffmpeg(), *map(Path, trusted.values())],
+                limits=limits,
+            ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             limit=_READ_BYTES,
-            env={"PATH": "", "LANG": "C.UTF-8", "http_proxy": self._proxy_url},
+            env={
+                "PATH": "",
+                "LANG": "C.UTF-8",
+                "http_proxy": self._proxy_url,
+                **trusted,
+            },
             start_new_session=True,
         )
         assert child.stdin is not None

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import functools
 import http.server
+import socket
+import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -51,16 +61,18 @@ def serving_file(flv: Path, *output: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving_hls(flv: Path, folder: Path) -> Iterator[str]:
+def serving_hls(flv: Path, folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A web server with a live playlist; its address."""
     handler = functools.partial(_Quiet, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     playlist = folder / "live.m3u8"
     with serving_file(flv, *f"-f hls -hls_time 1 -hls_list_size 10 {playlist}".split()):
         while not playlist.exists():
             time.sleep(0.05)  # ffmpeg tells nobody
-        yield f"http://127.0.0.1:{server.server_port}/live.m3u8"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}/live.m3u8"
     server.shutdown()
     server.server_close()
 
@@ -81,6 +93,37 @@ def serving(scheme: str, flv: Path, folder: Path) -> Iterator[str]:
     output = f"-f flv -listen 1 {url}" if scheme == "rtmp" else f"-f mpegts {url}?mode=listener"
     with serving_file(flv, *output.split()):
         yield url
+
+
+def authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate authority's file, and a server's context with a certificate of it for
+    127.0.0.1.
+    """
+    now = datetime.now(UTC)
+
+    def signed(
+        name: str, key: PrivateKey, by: str, by_key: PrivateKey, extension: x509.ExtensionType
+    ) -> bytes:
+        builder = x509.CertificateBuilder(
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - timedelta(hours=1),
+            not_valid_after=now + timedelta(hours=1),
+        )
+        builder = builder.add_extension(extension, critical=True)
+        return builder.sign(by_key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    trusted, shown, key = (folder / name for name in ("ca.pem", "server.pem", "server.key"))
+    trusted.write_bytes(signed("Root", root, "Root", root, x509.BasicConstraints(True, None)))
+    of_loopback = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    shown.write_bytes(signed("127.0.0.1", leaf, "Root", root, of_loopback))
+    key.write_bytes(leaf.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown, key)
+    return trusted, context
 
 
 def add_pull(library: Library, url: str) -> str:
@@ -124,6 +167,71 @@ def test_what_is_pulled_becomes_a_vod(
         assert decoded_frames(recording, str(vod.playlist_key)) > (SECONDS - 2) * 30
     with library.session() as s:
         assert s.scalars(select(Stream.status)).all() == ["ended"]
+
+
+@contextmanager
+def behind_tls(port: int, tls: ssl.SSLContext) -> Iterator[int]:
+    """A port that speaks TLS and passes on to the other one."""
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def relay(taken: socket.socket) -> None:
+        with (
+            suppress(OSError),
+            tls.wrap_socket(taken, server_side=True) as inner,
+            socket.create_connection(("127.0.0.1", port)) as outer,
+        ):
+            back = threading.Thread(target=pump, args=(outer, inner), daemon=True)
+            back.start()
+            pump(inner, outer)
+            back.join()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=relay, args=(server.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+@contextmanager
+def serving_securely(scheme: str, flv: Path, folder: Path, tls: ssl.SSLContext) -> Iterator[str]:
+    """A live stream of that file behind TLS; where to pull it."""
+    if scheme == "https":
+        with serving_hls(flv, folder, tls) as url:
+            yield url
+        return
+    port = free_port()
+    listening = f"-f flv -listen 1 rtmp://127.0.0.1:{port}/live/key"
+    with serving_file(flv, *listening.split()), behind_tls(port, tls) as secure:
+        yield f"rtmps://127.0.0.1:{secure}/live/key"
+
+
+@pytest.mark.parametrize("scheme", ["https", "rtmps"])
+def test_over_tls_only_a_server_whose_certificate_is_good_is_pulled(
+    recording: Settings,
+    library: Library,
+    flv: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+):
+    trusted, tls = authority(tmp_path)
+    folder = tmp_path / "served"
+    folder.mkdir()
+    with serving_securely(scheme, flv, folder, tls) as url:
+        add_pull(library, url)
+        assert record_until(recording, library, 3) is None
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        assert record_until(recording, library) is not None
 
 
 def test_what_is_pushed_over_srt_becomes_a_vod(recording: Settings, library: Library, flv: Path):
