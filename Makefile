@@ -79,7 +79,7 @@ bench: install-dev ## Run the benchmarks and print their figures. NAME=import_vi
 soak: install-dev ## Everything is killed in turn: 5 minutes under events, 10 under a live stream; and what `make test` leaves out. SECONDS=… for each.
 	@$(BIN)/python -m pytest -q tests/chaos --soak-seconds=$(or $(SECONDS),300) $(ARGS)
 	@$(BIN)/python -m pytest -q tests/workers/test_recorder_chaos.py --soak-seconds=$(or $(SECONDS),600) $(ARGS)
-	@$(BIN)/python -m pytest -q -n $(WORKERS) -m soak --soak-seconds=1
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadscope -m soak --soak-seconds=1
 
 .PHONY: lock
 lock: $(VENV)/.uv ## Resolve all dependencies again and write the lock files, with hashes and without registry hosts.

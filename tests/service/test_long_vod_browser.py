@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -28,13 +29,23 @@ VIDEO = "document.querySelector('media-controller video')"
 
 
 @pytest.fixture(scope="module")
-def site(postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def prepared(
+    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Settings, socket.socket]]:
+    with own_site(postgres, tmp_path_factory.mktemp("long")) as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="module")
+def site(
+    prepared: tuple[Settings, socket.socket], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """The service, with one VOD of eight hours."""
-    with own_site(postgres, tmp_path_factory.mktemp("long")) as (settings, held):
-        with Library.open(settings) as library:
-            vod_id = add_long_vod(settings, library, tmp_path_factory.mktemp("unit"), HOURS)
-        with serving_site(settings, held):
-            yield Site(settings.effective_public_url, f"/vods/{vod_id}")
+    settings, held = prepared
+    with Library.open(settings) as library:
+        vod_id = add_long_vod(settings, library, tmp_path_factory.mktemp("unit"), HOURS)
+    with serving_site(settings, held):
+        yield Site(settings.effective_public_url, f"/vods/{vod_id}")
 
 
 def play_from(page: Page, second: float) -> None:
@@ -95,11 +106,14 @@ def test_a_page_that_was_left_open_before_its_first_play_plays(
 
 
 @pytest.mark.soak
-def test_its_storyboard_covers_every_hour(settings_of_site: Settings, site: Site) -> None:
-    store = open_store(settings_of_site)
+def test_its_storyboard_covers_every_hour(
+    prepared: tuple[Settings, socket.socket], site: Site
+) -> None:
+    settings, _ = prepared
+    store = open_store(settings)
     vod_id = site.vod_path.rpartition("/")[2]
-    with Library.open(settings_of_site) as library:
-        derive_vod(settings_of_site, library, store, vod_id)
+    with Library.open(settings) as library:
+        derive_vod(settings, library, store, vod_id)
         with library.session() as s:
             vod = vods.get(s, vod_id)
     assert vod is not None
