@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import pytest
 
 from aethex.lake import Lake
 from aethex.settings import Settings
@@ -86,3 +88,23 @@ def lake_again(state: Saved[None]) -> Iterator[Lake]:
     """The lake as it was filled, for one test."""
     with state.again() as (settings, _), Lake.open(settings) as lake:
         yield lake
+
+
+def lakes(fill: Callable[[Lake], object]) -> tuple[Any, Any]:
+    """Two fixtures for a module of tests: `kept, filled = lakes(fill)`. The one fills a lake once,
+    the other is that lake anew for each test.
+    """
+
+    @pytest.fixture(scope="module")
+    def kept(
+        postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Saved[None]]:
+        with saved_lake(postgres, tmp_path_factory.mktemp("kept"), fill) as state:
+            yield state
+
+    @pytest.fixture
+    def filled(kept: Saved[None]) -> Iterator[Lake]:
+        with lake_again(kept) as lake:
+            yield lake
+
+    return kept, filled

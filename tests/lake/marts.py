@@ -12,6 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import pyarrow as pa
+import pytest
 
 from aethex.lake import Lake
 from aethex.lake.dim_tables import DIM_CHANNELS, DIM_STREAM_SEGMENTS, DIM_STREAMS
@@ -148,6 +149,26 @@ def world_again(state: SavedWorld) -> Iterator[World]:
     """The world as it was filled, for one test."""
     with state.again() as (settings, rows), Lake.open(settings) as lake:
         yield World(lake, **rows)
+
+
+def worlds(fill: Callable[[World], object]) -> tuple[Any, Any]:
+    """Two fixtures for a module of tests: `built, world = worlds(fill)`. One fills a world once,
+    the other is that world anew for each test.
+    """
+
+    @pytest.fixture(scope="module")
+    def built(
+        postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[SavedWorld]:
+        with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
+            yield state
+
+    @pytest.fixture
+    def world(built: SavedWorld) -> Iterator[World]:
+        with world_again(built) as world:
+            yield world
+
+    return built, world
 
 
 def landed(

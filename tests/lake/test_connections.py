@@ -1,5 +1,4 @@
 import gc
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +12,7 @@ from aethex.lake.build_records import UnknownBuild, current_build
 from aethex.lake.connections import connect, open_build
 from aethex.lake.models import load_models
 from aethex.settings import Settings
-from tests.lake.marts import MINUTE, NOON, SavedWorld, World, saved_world, world_again
-from tests.postgres_server import PostgresForTests
+from tests.lake.marts import MINUTE, NOON, World, worlds
 
 
 def fill(world: World) -> None:
@@ -24,18 +22,7 @@ def fill(world: World) -> None:
     world.refresh()
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(fill)
 
 
 def peak(con: duckdb.DuckDBPyConnection) -> int:

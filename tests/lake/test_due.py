@@ -1,14 +1,10 @@
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from aethex.lake import Lake
 from aethex.lake.build_records import current_build
 from aethex.lake.due import Due, due
 from aethex.lake.publish import publish
-from tests.lake.marts import MINUTE, NOON, SavedWorld, World, days, saved_world, world_again
-from tests.postgres_server import PostgresForTests
+from tests.lake.marts import MINUTE, NOON, World, days, worlds
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -26,18 +22,7 @@ def fill(world: World) -> None:
     world.refresh()
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(fill)
 
 
 def found(world: World) -> tuple[Due, bool]:

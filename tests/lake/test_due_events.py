@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
-import pytest
 
 from aethex.lake.dim_tables import DIM_CHANNEL_OWNERS
 from aethex.lake.dims import snapshot_dim
 from aethex.lake.due import Due, due
 from aethex.lake.landing import LANDING_SCHEMA, land
 from aethex.lake.publish import publish
-from tests.lake.marts import NOON, NOW, SavedWorld, World, days, saved_world, world_again
-from tests.postgres_server import PostgresForTests
+from tests.lake.marts import NOON, NOW, World, days, worlds
 
 DAY = timedelta(days=1)
 NO_DAYS: tuple[Any, ...] = ()
@@ -30,18 +27,7 @@ def fill(world: World) -> None:
     world.refresh()
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(fill)
 
 
 def event(kind: str, at: datetime, payload: dict[str, Any], **ids: str) -> dict[str, Any]:

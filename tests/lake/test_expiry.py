@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,25 +44,13 @@ from tests.lake.keeper import (
     expirer,
     publish_windows,
 )
-from tests.lake.marts import MINUTE, NOON, SavedWorld, World, grow, saved_world, world_again
-from tests.postgres_server import PostgresForTests
+from tests.lake.marts import MINUTE, NOON, World, grow, worlds
 from tests.soak import some_now
 
 COLUMNS = VIEWER_SNAPSHOTS.column_names
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), grow) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(grow)
 
 
 def files_of(lake: Lake, folder: str = "lake/tables/viewer_snapshots") -> set[str]:

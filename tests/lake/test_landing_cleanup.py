@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -32,8 +31,7 @@ from aethex.store import Conflict
 from tests.lake.events import published_minutes, snapshots
 from tests.lake.keeper import CLEANING, FAR, cleaner
 from tests.lake.marts import MINUTE, NOON, World
-from tests.postgres_server import PostgresForTests
-from tests.saved import Saved, lake_again, saved_lake
+from tests.saved import lakes
 from tests.soak import some_now
 
 
@@ -47,18 +45,7 @@ def fill(lake: Lake) -> None:
         publish(lake)
 
 
-@pytest.fixture(scope="module")
-def kept(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Saved[None]]:
-    with saved_lake(postgres, tmp_path_factory.mktemp("kept"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def filled(kept: Saved[None]) -> Iterator[Lake]:
-    with lake_again(kept) as lake:
-        yield lake
+kept, filled = lakes(fill)
 
 
 MINUTES = list(range(65))

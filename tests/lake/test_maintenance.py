@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,32 +23,18 @@ from tests.lake.events import published_minutes, published_rows, snapshots
 from tests.lake.marts import (
     MINUTE,
     NOON,
-    SavedWorld,
     World,
     grow,
     landed,
-    saved_world,
-    world_again,
+    worlds,
 )
-from tests.postgres_server import PostgresForTests
 
 COLUMNS = VIEWER_SNAPSHOTS.column_names
 DAYS = timedelta(days=1)
 NAME = VIEWER_SNAPSHOTS.name
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), grow) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(grow)
 
 
 def later(lake: Lake, **after: float) -> Maintained:

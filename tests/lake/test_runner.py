@@ -1,5 +1,4 @@
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -8,8 +7,7 @@ import pytest
 from aethex.lake import Lake
 from aethex.lake.models import Model, load_models
 from aethex.lake.runner import ModelRunError, run_model
-from tests.lake.marts import MINUTE, NOON, SavedWorld, World, saved_world, world_again
-from tests.postgres_server import PostgresForTests
+from tests.lake.marts import MINUTE, NOON, World, worlds
 
 DAY = NOON.date()
 
@@ -23,18 +21,7 @@ def fill(world: World) -> None:
     world.count("st_2", NOON, [10, 20, 30, 40, 50])
 
 
-@pytest.fixture(scope="module")
-def built(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SavedWorld]:
-    with saved_world(postgres, tmp_path_factory.mktemp("built"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def world(built: SavedWorld) -> Iterator[World]:
-    with world_again(built) as world:
-        yield world
+built, world = worlds(fill)
 
 
 def rows(lake: Lake, model: Model) -> list[dict[str, object]]:

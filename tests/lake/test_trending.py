@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,8 +23,7 @@ from aethex.lake.publish import publish
 from aethex.lake.refresh import refresh
 from aethex.lake.runner import run_model
 from aethex.lake.trending import list_hour, top_vods, vod_scores
-from tests.postgres_server import PostgresForTests
-from tests.saved import Saved, lake_again, saved_lake
+from tests.saved import lakes
 
 HOUR_AT = datetime.fromisoformat("2024-05-08T12:00")
 MINUTE = timedelta(minutes=1)
@@ -111,18 +109,7 @@ def fill(lake: Lake) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def kept(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Saved[None]]:
-    with saved_lake(postgres, tmp_path_factory.mktemp("kept"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def trending(kept: Saved[None]) -> Iterator[Lake]:
-    with lake_again(kept) as lake:
-        yield lake
+kept, trending = lakes(fill)
 
 
 def listed(lake: Lake) -> list[dict[str, Any]]:

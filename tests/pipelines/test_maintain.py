@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,8 +20,7 @@ from aethex.pipelines.maintain import COMMAND, maintain
 from aethex.settings import Settings
 from tests.commands import Commands
 from tests.lake.events import published_minutes, snapshots
-from tests.postgres_server import PostgresForTests
-from tests.saved import Saved, lake_again, saved_lake
+from tests.saved import lakes
 from tests.soak import some_now
 
 MAINTAIN = """
@@ -40,18 +38,7 @@ def fill(lake: Lake) -> None:
     prepare_storage(lake.settings)
 
 
-@pytest.fixture(scope="module")
-def kept(
-    postgres: PostgresForTests, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Saved[None]]:
-    with saved_lake(postgres, tmp_path_factory.mktemp("kept"), fill) as state:
-        yield state
-
-
-@pytest.fixture
-def filled(kept: Saved[None]) -> Iterator[Lake]:
-    with lake_again(kept) as lake:
-        yield lake
+kept, filled = lakes(fill)
 
 
 @pytest.fixture
