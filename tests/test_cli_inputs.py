@@ -166,7 +166,11 @@ def test_an_input_is_made_at_mux_with_the_same_reconnect_window(
     ("arguments", "more", "error"),
     [
         (["nobody", "rtmp"], {}, "no channel 'nobody'"),
-        (["gdq", "vimeo"], {}, "'vimeo' is no provider of inputs: give cloudflare, mux,"),
+        (
+            ["gdq", "vimeo"],
+            {},
+            "'vimeo' is no provider of inputs: give rtmp, srt, pull, cloudflare,",
+        ),
         (["gdq", "srs"], {}, "needs the id that srs knows it by"),
         (["gdq", "pull"], {}, "needs an address"),
         (["gdq", "pull", "--pull", "file:///etc/passwd"], {}, "cannot be pulled: give an address"),

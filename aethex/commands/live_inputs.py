@@ -29,7 +29,8 @@ def add(
     provider: Annotated[
         str,
         typer.Argument(
-            help="cloudflare, mux, mediamtx, srs, nginx_rtmp, owncast, rtmp, srt or pull."
+            help="rtmp, srt or pull, which our recorder takes, or a provider such as mux; what is "
+            "none of them is answered with all there are."
         ),
     ],
     external_id: Annotated[

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from aethex.library.errors import NotInLibrary
 from aethex.library.ids import new_id
+from aethex.library.inputs import OUR_PROVIDERS
 from aethex.library.models import (
     Capture,
     CaptureBreak,
@@ -256,7 +257,7 @@ def pushed_live(s: Session) -> Sequence[tuple[str, str]]:
         .join(Stream, Stream.input_id == ChannelInput.id)
         .where(
             Stream.status == "live",
-            ChannelInput.provider.in_(("rtmp", "srt", "pull")),
+            ChannelInput.provider.in_(OUR_PROVIDERS),
             ChannelInput.settles_at.is_(None),
         )
         .order_by(ChannelInput.id)

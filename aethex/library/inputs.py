@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
@@ -24,20 +23,15 @@ from aethex.library.ids import new_id
 from aethex.library.models import PROVIDER_PATTERN, ChannelInput, Stream
 from aethex.library.values import valid_text
 
-InputProvider = Literal[
-    "cloudflare", "mux", "mediamtx", "srs", "nginx_rtmp", "owncast", "rtmp", "srt", "pull"
-]
-"""`rtmp` and `srt` are pushed to our recorder, `pull` is only pulled by it; the rest tell of their
-streams by webhooks.
+OUR_PROVIDERS = ("rtmp", "srt", "pull")
+"""`rtmp` and `srt` are pushed to our recorder, `pull` is only pulled by it. All others tell of
+their streams by webhooks; which there are is not for the library to know.
 """
 
-INPUT_PROVIDERS: tuple[InputProvider, ...] = get_args(InputProvider)
 PULL_SCHEMES = ("rtmp", "rtmps", "srt", "http", "https")
 MAX_RECONNECT_SECONDS = 24 * 3600
 
-_RECORDING = ("cloudflare", "mux")
-_RECONNECT_SECONDS = {"owncast": 300}  # it shows its offline picture for as long
-_DEFAULT_RECONNECT_SECONDS = 60
+DEFAULT_RECONNECT_SECONDS = 60
 _KEY_BYTES = 24
 
 
@@ -66,16 +60,13 @@ def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -
 
     Raises InvalidValue when it is another channel's, or one of the names cannot be one.
     """
-    if not re.fullmatch(PROVIDER_PATTERN, provider):
-        raise InvalidValue(f"{provider!r} cannot be a provider: write it as cloudflare.")
+    _check_provider(provider)
     external_id = valid_text(external_id, "input's id")
     values = {
         "id": new_id("inp"),
         "provider": provider,
         "external_id": external_id,
         "channel_id": channel_id,
-        "is_recorded_by_provider": provider in _RECORDING,
-        "reconnect_seconds": default_reconnect_seconds(provider),
     }
     unique = ["provider", "external_id"]
     s.execute(insert(ChannelInput).values(values).on_conflict_do_nothing(index_elements=unique))
@@ -100,19 +91,18 @@ def add_input(
     name: str = "",
     key: str | None = None,
     pull_url: str | None = None,
-    is_recorded_by_provider: bool | None = None,
-    reconnect_seconds: int | None = None,
+    is_recorded_by_provider: bool = False,
+    reconnect_seconds: int = DEFAULT_RECONNECT_SECONDS,
 ) -> ChannelInput:
-    """A new input of a channel. What is not given is as the provider has it.
+    """A new input of a channel.
 
     `external_id` may be left out for `rtmp`, `srt` and `pull`, which are known to nobody else: the
     row's own id stands for it. Of `key` only a digest is stored.
-    Raises InvalidValue for a provider that is not one of INPUT_PROVIDERS, an input that is already
-    somebody's, or a value that cannot be one.
+    Raises InvalidValue for an input that is already somebody's, or a value that cannot be one.
     """
-    provider = valid_provider(provider)
+    _check_provider(provider)
     input_id = new_id("inp")
-    if external_id is None and provider not in ("rtmp", "srt", "pull"):
+    if external_id is None and provider not in OUR_PROVIDERS:
         raise InvalidValue(f"An input of {provider} needs the id that {provider} knows it by.")
     if provider == "pull" and pull_url is None:
         raise InvalidValue("An input that is pulled needs an address: give its URL.")
@@ -121,12 +111,10 @@ def add_input(
         raise InvalidValue(
             f"Input {external_id} of {provider} is there already: `aethex inputs list` shows whose."
         )
-    seconds = (
-        default_reconnect_seconds(provider) if reconnect_seconds is None else reconnect_seconds
-    )
-    if not 0 <= seconds <= MAX_RECONNECT_SECONDS:
-        raise InvalidValue(f"A reconnect window of {seconds} s cannot be: give 0 to 86400 seconds.")
-    is_recorded = is_recorded_by_provider
+    if not 0 <= reconnect_seconds <= MAX_RECONNECT_SECONDS:
+        raise InvalidValue(
+            f"A reconnect window of {reconnect_seconds} s cannot be: give 0 to 86400 seconds."
+        )
     made = ChannelInput(
         id=input_id,
         provider=provider,
@@ -135,20 +123,17 @@ def add_input(
         name=valid_text(name, "input's name") if name.strip() else "",
         key_digest=key_digest(key) if key is not None else None,
         pull_url=valid_pull_url(pull_url) if pull_url is not None else None,
-        is_recorded_by_provider=provider in _RECORDING if is_recorded is None else is_recorded,
-        reconnect_seconds=seconds,
+        is_recorded_by_provider=is_recorded_by_provider,
+        reconnect_seconds=reconnect_seconds,
     )
     s.add(made)
     s.flush()
     return made
 
 
-def valid_provider(text: str) -> InputProvider:
-    """The provider of inputs that has this name. Raises InvalidValue when none has."""
-    for provider in INPUT_PROVIDERS:
-        if provider == text:
-            return provider
-    raise InvalidValue(f"{text!r} is no provider of inputs: give {', '.join(INPUT_PROVIDERS)}.")
+def _check_provider(name: str) -> None:
+    if not re.fullmatch(PROVIDER_PATTERN, name):
+        raise InvalidValue(f"{name!r} cannot be a provider: write it as cloudflare.")
 
 
 def valid_pull_url(text: str) -> str:
@@ -164,11 +149,6 @@ def valid_pull_url(text: str) -> str:
             f"{', '.join(f'{scheme}://' for scheme in PULL_SCHEMES)} and a host."
         )
     return valid_text(text, "address")
-
-
-def default_reconnect_seconds(provider: str) -> int:
-    """How long a reconnect is awaited unless somebody says otherwise."""
-    return _RECONNECT_SECONDS.get(provider, _DEFAULT_RECONNECT_SECONDS)
 
 
 def get(s: Session, input_id: str) -> ChannelInput:

@@ -4,47 +4,40 @@ What belongs here: their addresses, answers and errors, and how their webhooks a
 read. What does not: when they are asked (the service's collector), and what becomes of an answer or
 a notice.
 
-A provider is a module with a class that has the methods of `base.Provider` (its viewers can be
-counted), of `notices.WebhookSource` (it sends webhooks), of `making.InputMaker` (live inputs are
-made by its API), or one class for each; `PROVIDERS`, `WEBHOOKS` and `INPUT_MAKERS` name them.
+A provider is a module here with a `PROVIDER` (`kinds.ProviderParts`): it is found by that, so that
+a new one touches nothing else but the setting of its secret (`aethex/settings/providers.py`).
 """
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from aethex.providers.base import Provider, ProviderError
-from aethex.providers.cloudflare_stream import (
-    CloudflareInputs,
-    CloudflareStream,
-    CloudflareWebhooks,
-)
+from aethex.providers.kinds import InputKind, ProviderParts, Setup
 from aethex.providers.making import InputMaker, MadeInput
-from aethex.providers.mediamtx import MediaMtxWebhooks
-from aethex.providers.mux import MuxInputs, MuxWebhooks
-from aethex.providers.nginx_rtmp import NginxRtmpWebhooks
 from aethex.providers.notices import Notice, Recording, Refused, Sent, Unreadable, WebhookSource
-from aethex.providers.owncast import OwncastWebhooks
-from aethex.providers.srs import SrsWebhooks
 from aethex.settings import Settings
 
-PROVIDERS: dict[str, type[Provider]] = {CloudflareStream.name: CloudflareStream}
-"""Those whose viewers can be counted, by the name that inputs and samples have."""
 
-WEBHOOKS: dict[str, type[WebhookSource]] = {
-    source.name: source
-    for source in (
-        CloudflareWebhooks,
-        MuxWebhooks,
-        MediaMtxWebhooks,
-        SrsWebhooks,
-        NginxRtmpWebhooks,
-        OwncastWebhooks,
-    )
-}
-"""Those that send webhooks, by the name that inputs and the webhooks' addresses have."""
+def _found() -> dict[str, ProviderParts]:
+    """Those that record first, then by their titles."""
+    modules = [import_module(f"{__name__}.{one.name}") for one in pkgutil.iter_modules(__path__)]
+    found: list[ProviderParts] = [one.PROVIDER for one in modules if hasattr(one, "PROVIDER")]
+    found.sort(key=lambda one: (not one.kind.is_recorded_there, one.kind.title.casefold()))
+    return {one.kind.name: one for one in found}
 
-INPUT_MAKERS: dict[str, type[InputMaker]] = {
-    maker.name: maker for maker in (CloudflareInputs, MuxInputs)
-}
+
+ALL = _found()
+"""All providers, by the name that inputs and webhooks' addresses have."""
+
+PROVIDERS = {name: one.viewers for name, one in ALL.items() if one.viewers is not None}
+"""Those whose viewers can be counted."""
+
+WEBHOOKS = {name: one.webhooks for name, one in ALL.items()}
+"""What reads each one's webhooks."""
+
+INPUT_MAKERS = {name: one.maker for name, one in ALL.items() if one.maker is not None}
 """Those by whose API live inputs can be made."""
 
 
@@ -55,18 +48,21 @@ def configured_providers(settings: Settings) -> dict[str, Provider]:
 
 
 __all__ = [
+    "ALL",
     "INPUT_MAKERS",
     "PROVIDERS",
     "WEBHOOKS",
-    "CloudflareStream",
+    "InputKind",
     "InputMaker",
     "MadeInput",
     "Notice",
     "Provider",
     "ProviderError",
+    "ProviderParts",
     "Recording",
     "Refused",
     "Sent",
+    "Setup",
     "Unreadable",
     "WebhookSource",
     "configured_providers",

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from aethex.providers.base import ProviderError
 from aethex.providers.bodies import at, digest, moment, number, read_json, redact, text, whole
+from aethex.providers.kinds import ProviderParts, dashboard_kind
 from aethex.providers.making import MadeInput, ask, made
 from aethex.providers.notices import Notice, NoticeKind, Recording, Refused, Sent
 from aethex.providers.verifying import check_shared, check_signature
@@ -218,3 +219,11 @@ class CloudflareInputs:
         said = at(ask(http, "Cloudflare", self._url, body, headers=headers), "result")
         url, key = text(said, "rtmps", "url"), text(said, "rtmps", "streamKey")
         return made("Cloudflare", text(said, "uid"), url, key)
+
+
+PROVIDER = ProviderParts(
+    dashboard_kind("cloudflare", "Cloudflare Stream", "input"),
+    CloudflareWebhooks,
+    CloudflareInputs,
+    CloudflareStream,
+)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, number, read_fields, redact, text
+from aethex.providers.kinds import InputKind, ProviderParts, Setup, server_about
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
 from aethex.providers.shared_token import TOKEN_PARAMETER, SharedTokenWebhooks
 from aethex.settings import Settings
@@ -91,3 +92,30 @@ def publisher_keys(fields: Mapping[str, Any]) -> list[str]:
     query = parse_qs((text(fields, "query") or "").lstrip("?"))
     found = [text(fields, "password"), text(fields, "token"), *query.get("key", [])]
     return [key for key in found if key]
+
+
+def _lines(url: str, _known_as: str) -> str:
+    hook = f"{url}/webhooks/mediamtx"
+    sent = "path=$MTX_PATH&source_id=$MTX_SOURCE_ID"
+    return f"""pathDefaults:
+  runOnAvailable: curl -sf "{hook}?token=TOKEN&event=available&{sent}"
+  runOnUnavailable: curl -sf "{hook}?token=TOKEN&event=unavailable&{sent}"
+
+authMethod: http
+authHTTPAddress: {hook}/auth?token=TOKEN"""
+
+
+PROVIDER = ProviderParts(
+    InputKind(
+        "mediamtx",
+        "MediaMTX",
+        server_about("MediaMTX"),
+        "Path",
+        "Such as gdq.",
+        is_keyed=True,
+        can_pull=True,
+        server="MediaMTX",
+        setup=Setup("Lines for mediamtx.yml", _lines),
+    ),
+    MediaMtxWebhooks,
+)

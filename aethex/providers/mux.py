@@ -15,6 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from aethex.providers.bodies import at, items, moment, number, read_json, redact, text, texts, whole
+from aethex.providers.kinds import ProviderParts, dashboard_kind
 from aethex.providers.making import MadeInput, ask, made
 from aethex.providers.notices import Notice, NoticeKind, Recording, RecordingState, Sent
 from aethex.providers.verifying import check_signature
@@ -193,3 +194,6 @@ class MuxInputs:
         auth = (self._token_id, self._secret.get_secret_value())
         said = at(ask(http, "Mux", self._url, body, auth=auth), "data")
         return made("Mux", text(said, "id"), PUBLISH_URL, text(said, "stream_key"))
+
+
+PROVIDER = ProviderParts(dashboard_kind("mux", "Mux", "stream"), MuxWebhooks, MuxInputs)

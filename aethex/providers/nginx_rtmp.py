@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, read_form, redact, text
+from aethex.providers.kinds import InputKind, ProviderParts, Setup, server_about
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
 from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
@@ -65,3 +66,32 @@ class NginxRtmpWebhooks(SharedTokenWebhooks):
                 stream_key=text(fields, "key"),
             )
         ]
+
+
+def _lines(url: str, known_as: str) -> str:
+    app, slash, _ = known_as.partition("/")
+    return f"""application {app if slash else "live"} {{
+    live on;
+    on_publish       {url}/webhooks/nginx_rtmp?token=TOKEN;
+    on_publish_done  {url}/webhooks/nginx_rtmp?token=TOKEN;
+}}"""
+
+
+PROVIDER = ProviderParts(
+    InputKind(
+        "nginx_rtmp",
+        "nginx-rtmp",
+        server_about("nginx-rtmp"),
+        "App and name",
+        "Such as live/gdq.",
+        is_keyed=True,
+        can_pull=True,
+        server="nginx",
+        setup=Setup(
+            "Lines for nginx.conf",
+            _lines,
+            "nginx-rtmp speaks plain HTTP: give it the service's address in your own network.",
+        ),
+    ),
+    NginxRtmpWebhooks,
+)

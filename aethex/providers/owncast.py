@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
 from aethex.providers.bodies import at, moment, read_json, redact, text
+from aethex.providers.kinds import InputKind, ProviderParts, Setup, server_about
 from aethex.providers.notices import Notice, NoticeKind, Sent
 from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
@@ -72,3 +74,27 @@ class OwncastWebhooks(SharedTokenWebhooks):
                 note=kind,
             )
         ]
+
+
+def _lines(url: str, known_as: str) -> str:
+    return f"{url}/webhooks/owncast?token=TOKEN&input={quote(known_as, safe='')}"
+
+
+PROVIDER = ProviderParts(
+    InputKind(
+        "owncast",
+        "Owncast",
+        server_about("Owncast"),
+        "Id",
+        "Any word of yours; it stands in the webhook's address.",
+        can_pull=True,
+        reconnect_seconds=300,  # it shows its offline picture for as long
+        setup=Setup(
+            "Address of the webhook",
+            _lines,
+            'In Owncast\'s admin under Integrations, Webhooks, for "stream started" and '
+            '"stream stopped".',
+        ),
+    ),
+    OwncastWebhooks,
+)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from pydantic import SecretStr
 
 from aethex.providers.bodies import digest, read_json, redact, text
+from aethex.providers.kinds import InputKind, ProviderParts, Setup, server_about
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
 from aethex.providers.shared_token import SharedTokenWebhooks
 from aethex.settings import Settings
@@ -70,3 +71,27 @@ class SrsWebhooks(SharedTokenWebhooks):
                 stream_key=given.get("key", [None])[0],
             )
         ]
+
+
+def _lines(url: str, _known_as: str) -> str:
+    return f"""http_hooks {{
+    enabled       on;
+    on_publish    {url}/webhooks/srs?token=TOKEN;
+    on_unpublish  {url}/webhooks/srs?token=TOKEN;
+}}"""
+
+
+PROVIDER = ProviderParts(
+    InputKind(
+        "srs",
+        "SRS",
+        server_about("SRS"),
+        "App and stream",
+        "Such as live/gdq.",
+        is_keyed=True,
+        can_pull=True,
+        server="SRS",
+        setup=Setup("Lines for srs.conf", _lines),
+    ),
+    SrsWebhooks,
+)

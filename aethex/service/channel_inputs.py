@@ -18,18 +18,15 @@ from aethex.library.values import valid_text
 from aethex.providers import INPUT_MAKERS, MadeInput
 from aethex.providers.making import API_SECONDS
 from aethex.service import inbox
+from aethex.service.input_kinds import KINDS, kind_of
 from aethex.settings import Settings
 from aethex.workers.recorder.srt import parsed_inputs
-
-KEYED = ("rtmp", "srt", "mediamtx", "srs", "nginx_rtmp")
-"""Those that get a stream key from us."""
 
 MOST_OF_A_CHANNEL = 20
 """Inputs that people give a channel on the pages: each that is pulled is asked again and again."""
 
 _EVERYWHERE = ("0.0.0.0", "::")
 _ONLY_HERE = ("127.0.0.1", "::1", "localhost")
-_SERVERS = {"mediamtx": "MediaMTX", "srs": "SRS", "nginx_rtmp": "nginx"}
 
 
 class InputRefused(InvalidValue):
@@ -75,6 +72,11 @@ def can_make(settings: Settings, provider: str) -> bool:
     return kind is not None and kind.from_settings(settings) is not None
 
 
+def is_keyed(provider: str) -> bool:
+    """Whether its inputs get a stream key from us."""
+    return provider in KINDS and KINDS[provider].is_keyed
+
+
 def takes_rtmp(settings: Settings) -> bool:
     """Whether the recorder listens for RTMP."""
     return settings.rtmp_port != 0
@@ -86,8 +88,8 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
     Raises InvalidValue (InputRefused where the part is known) and, where the provider makes it,
     ProviderError; then nothing was added.
     """
-    provider = inputs.valid_provider(wanted.provider)
-    if provider == "rtmp" and not takes_rtmp(settings):
+    kind = kind_of(wanted.provider)
+    if kind.name == "rtmp" and not takes_rtmp(settings):
         raise InputRefused("provider", "RTMP is not taken here: set AETHEX_RTMP_PORT.")
     name = valid_text(wanted.name, "input's name") if wanted.name.strip() else ""
     pull_url = None if wanted.pull_url is None else checked_pull_url(settings, wanted.pull_url)
@@ -97,20 +99,23 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
                 "provider", f"A channel has {MOST_OF_A_CHANNEL} inputs at most: remove one first."
             )
     made = _make(settings, wanted, name) if wanted.is_made else None
-    key = inputs.new_stream_key() if provider in KEYED else None
+    key = inputs.new_stream_key() if kind.is_keyed else None
+    is_recorded_there = wanted.is_recorded_by_provider
     with library.session() as s:
         row = inputs.add_input(
             s,
             wanted.channel_id,
-            provider,
+            kind.name,
             made.external_id if made else wanted.external_id,
             name=name,
             key=key,
             pull_url=pull_url,
-            is_recorded_by_provider=wanted.is_recorded_by_provider,
-            reconnect_seconds=wanted.reconnect_seconds,
+            is_recorded_by_provider=kind.is_recorded_there
+            if is_recorded_there is None
+            else is_recorded_there,
+            reconnect_seconds=_reconnect_seconds(wanted),
         )
-        changes = {"provider": provider, "input_of": row.external_id}
+        changes = {"provider": kind.name, "input_of": row.external_id}
         if pull_url is not None:  # the rest of the address may be a key
             changes["pull_host"] = urlsplit(pull_url).hostname or ""
         audit.record(s, actor, "input.add", row.id, channel_id=wanted.channel_id, **changes)
@@ -128,7 +133,7 @@ def rotate(library: Library, settings: Settings, actor: Actor, input_id: str) ->
     key = inputs.new_stream_key()
     with library.session() as s:
         row = inputs.get(s, input_id)
-        if row.provider not in KEYED:
+        if not is_keyed(row.provider):
             raise InvalidValue(
                 f"The stream key of {input_id} is {row.provider}'s: change it there."
             )
@@ -171,8 +176,9 @@ def publish_address(settings: Settings, row: ChannelInput) -> str | None:
     if row.provider == "srt":
         port = srt_port(settings, row)
         return f"srt://{_host(settings)}:{port or 'PORT'}?mode=caller&passphrase=KEY"
-    if row.provider in _SERVERS:
-        return f"rtmp://<your {_SERVERS[row.provider]}>/{row.external_id}?key=KEY"
+    kind = KINDS.get(row.provider)
+    if kind is not None and kind.server is not None:
+        return f"rtmp://<your {kind.server}>/{row.external_id}?key=KEY"
     return None
 
 
@@ -207,13 +213,15 @@ def _make(settings: Settings, wanted: Wanted, name: str) -> MadeInput:
     if maker is None:
         needed = " and ".join(kind.needed_settings)
         raise InputRefused("provider", f"Making it needs {needed}: set them.")
-    seconds = wanted.reconnect_seconds
     with httpx.Client(timeout=API_SECONDS, trust_env=False) as http:
         return maker.make(
             http,
             name or wanted.channel_id,
             is_recorded=wanted.is_recorded_by_provider is not False,
-            reconnect_seconds=inputs.default_reconnect_seconds(wanted.provider)
-            if seconds is None
-            else seconds,
+            reconnect_seconds=_reconnect_seconds(wanted),
         )
+
+
+def _reconnect_seconds(wanted: Wanted) -> int:
+    seconds = wanted.reconnect_seconds
+    return kind_of(wanted.provider).reconnect_seconds if seconds is None else seconds

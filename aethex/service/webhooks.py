@@ -161,8 +161,8 @@ async def receive_webhook(
     request: Request,
     provider: Annotated[str, Path(description="Who tells it, as inputs name it.")],
 ) -> Response:
-    """Takes a webhook of `cloudflare`, `mux`, `mediamtx`, `srs`, `nginx_rtmp` or `owncast`, 1 MiB
-    at most: signed, or with the token as `?token=` or `X-AeThex-Token`.
+    """Takes a webhook of `cloudflare`, `mux`, `mediamtx` or another provider, 1 MiB at most:
+    signed, or with the token as `?token=` or `X-AeThex-Token`.
 
     It is answered once it is kept. Whatever can be verified is: what is not known is kept too, and
     ignored; what tells of an input that nobody has added yet is applied once it is added. A repeat

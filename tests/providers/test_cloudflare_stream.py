@@ -7,7 +7,8 @@ import asyncio
 import httpx
 import pytest
 
-from aethex.providers import CloudflareStream, ProviderError, configured_providers
+from aethex.providers import ProviderError, configured_providers
+from aethex.providers.cloudflare_stream import CloudflareStream
 from aethex.settings import Settings
 from tests.cloudflare import BAD_ANSWERS, Answer, cloudflare
 

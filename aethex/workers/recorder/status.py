@@ -25,8 +25,6 @@ RecordingState = Literal["recorded", "not recorded", "awaited", "idle", "not our
 SILENT_AFTER = timedelta(seconds=60)
 """A segment lasts 30 s at most, so of a stream that is recorded one came since."""
 
-_PUSHED = ("rtmp", "srt", "pull")
-
 
 @dataclass(frozen=True)
 class InputStatus:
@@ -66,7 +64,7 @@ def _others(now: InputNow) -> tuple[RecordingState, str] | None:
         return "not ours", f"{now.input.provider} records it"
     if not now.is_wanted:
         return "not ours", "the channel is not recorded"
-    if now.input.provider not in _PUSHED and now.input.pull_url is None:
+    if now.input.provider not in inputs.OUR_PROVIDERS and now.input.pull_url is None:
         return "not ours", "it has no address to pull from"
     return None
 

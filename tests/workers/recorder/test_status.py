@@ -175,7 +175,7 @@ def test_an_encoder_that_was_lost_is_awaited(aethex: Commands, library: Library)
 def test_what_others_record_or_nobody_wishes_is_not_missed(
     aethex: Commands, library: Library
 ) -> None:
-    theirs = add_input(library, "mux", external_id="mux-1")
+    theirs = add_input(library, "mux", external_id="mux-1", is_recorded_by_provider=True)
     no_address = add_input(library, "srs", external_id="live/gdq")
     for of in (theirs, no_address):
         tell(library, of)

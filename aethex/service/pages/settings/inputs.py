@@ -29,10 +29,11 @@ from aethex.library import (
     live,
 )
 from aethex.library.ids import is_id
-from aethex.providers import WEBHOOKS, ProviderError
+from aethex.providers import INPUT_MAKERS, WEBHOOKS, InputKind, ProviderError
 from aethex.service import channel_inputs
 from aethex.service.channel_inputs import Given, InputRefused, Wanted
 from aethex.service.identity import actor_of, required_user
+from aethex.service.input_kinds import KINDS
 from aethex.service.pages.settings.sections import (
     Refused,
     Section,
@@ -47,19 +48,19 @@ from aethex.service.problems import not_found
 from aethex.service.resources import resources_of
 from aethex.settings import Settings
 
-_NAMES = {
-    "rtmp": "RTMP, pushed to us",
-    "srt": "SRT, pushed to us",
-    "pull": "Pulled by us",
-    "cloudflare": "Cloudflare Stream",
-    "mux": "Mux",
-    "mediamtx": "MediaMTX",
-    "srs": "SRS",
-    "nginx_rtmp": "nginx-rtmp",
-    "owncast": "Owncast",
-}
+_OURS = {"rtmp": "RTMP, pushed to us", "srt": "SRT, pushed to us", "pull": "Pulled by us"}
+_OFFERED = {"rtmp": "RTMP, from OBS or another encoder", "srt": "SRT, from an encoder"}
 
 _NO_FORM = {"channel_id": "", "provider": ""}  # what was sent is of no form that adds an input
+
+
+@dataclass(frozen=True, slots=True)
+class SetupView:
+    """What a server of one's own has to be told."""
+
+    label: str
+    lines: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +76,14 @@ class InputView:
     address: str | None
     pull_url: str | None
     is_keyed: bool
+    has_dashboard: bool
+    """Its server and key are shown by its provider's dashboard."""
+    setup: SetupView | None
     is_live: bool
     live_text: str
     recorder_text: str
     needs_port: bool
     """SRT: the recorder does not listen for it yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderView:
-    """A kind of input that can be added."""
-
-    name: str
-    text: str
-    about: str
-    id_label: str | None = None
-    id_hint: str = ""
-    can_make: bool = False
-    can_pull: bool = False
-    must_pull: bool = False
 
 
 def _values(request: Request, s: Session, user: User) -> Mapping[str, Any]:
@@ -103,7 +93,7 @@ def _values(request: Request, s: Session, user: User) -> Mapping[str, Any]:
         "channel": channel_view(own.shown) if own.shown else None,
         "choices": [channel_view(one) for one in own.choices],
         "inputs": _input_views(s, settings, own.shown) if own.shown else [],
-        "providers": _providers(settings),
+        "offered": _offered(settings),
         "most": channel_inputs.MOST_OF_A_CHANNEL,
         "webhooks_off": _without_webhooks(settings),
     }
@@ -193,7 +183,7 @@ def _refusing(provider: str, entered: Mapping[str, str]) -> Iterator[None]:
     except InvalidValue as error:
         detail = str(error)
         about = "name" if "input's name" in detail else "pull_url" if provider == "pull" else ""
-        field = about or ("external_id" if provider in _NAMES else "input")
+        field = about or ("external_id" if provider in KINDS else "input")
         raise Refused(SECTION.name, field, detail, entered) from error
     except ProviderError as error:
         raise Refused(SECTION.name, "provider", str(error), entered) from error
@@ -201,7 +191,8 @@ def _refusing(provider: str, entered: Mapping[str, str]) -> Iterator[None]:
 
 def _given(request: Request, given: Given, channel: Channel, *, is_new: bool) -> Response:
     """What was made, with its key where it has one: not to be loaded again."""
-    if given.key is None and given.row.provider != "owncast":
+    kind = KINDS.get(given.row.provider)
+    if given.key is None and (kind is None or kind.setup is None):
         return saved(SECTION, channel.username)
     settings = resources_of(request).settings
     with resources_of(request).library.session() as s:
@@ -247,12 +238,14 @@ def _input_view(
     return InputView(
         id=row.id,
         provider=row.provider,
-        provider_text=_NAMES.get(row.provider, row.provider),
+        provider_text=_title(row.provider),
         name=row.name,
         known_as=None if row.external_id == row.id else row.external_id,
         address=address,
         pull_url=row.pull_url,
-        is_keyed=row.provider in channel_inputs.KEYED,
+        is_keyed=channel_inputs.is_keyed(row.provider),
+        has_dashboard=row.provider in INPUT_MAKERS,
+        setup=_setup_of(row.provider, row.external_id, settings.effective_public_url),
         is_live=is_live,
         live_text=_live_text(stream),
         recorder_text=_recorder_text(row),
@@ -275,47 +268,25 @@ def _recorder_text(row: ChannelInput) -> str:
     return "Not recorded: it has no address to pull from"
 
 
-def _providers(settings: Settings) -> list[ProviderView]:
-    """What can be added on this platform, the simplest first."""
-    found = [
-        ProviderView(
-            "srt",
-            "SRT, from an encoder",
-            "Push with SRT. Whoever runs this platform has to open a port for your key.",
-        ),
-        ProviderView(
-            "pull",
-            "Pull from an address",
-            "We fetch the stream whenever it is there: RTMP, RTMPS, SRT or HLS.",
-            must_pull=True,
-        ),
-        *(
-            ProviderView(
-                name,
-                _NAMES[name],
-                f"Your streams go to {_NAMES[name]}, which records them.",
-                f"Id of the live {'input' if name == 'cloudflare' else 'stream'}",
-                f"As {_NAMES[name]}'s dashboard shows it.",
-                can_make=channel_inputs.can_make(settings, name),
-            )
-            for name in ("cloudflare", "mux")
-        ),
-        *(
-            ProviderView(
-                name,
-                _NAMES[name],
-                f"Your own {_NAMES[name]} tells us when a stream begins and ends.",
-                label,
-                hint,
-                can_pull=True,
-            )
-            for name, label, hint in (
-                ("mediamtx", "Path", "Such as gdq."),
-                ("srs", "App and stream", "Such as live/gdq."),
-                ("nginx_rtmp", "App and name", "Such as live/gdq."),
-                ("owncast", "Id", "Any word of yours; it stands in the webhook's address."),
-            )
-        ),
+def _offered(settings: Settings) -> list[tuple[str, InputKind, bool]]:
+    """What can be added on this platform: how it is offered, its kind, and whether it can be made
+    at its provider.
+    """
+    return [
+        (_OFFERED.get(name, kind.title), kind, channel_inputs.can_make(settings, name))
+        for name, kind in KINDS.items()
+        if name != "rtmp" or channel_inputs.takes_rtmp(settings)
     ]
-    rtmp = ProviderView("rtmp", "RTMP, from OBS or another encoder", "Push with RTMP to us.")
-    return [rtmp, *found] if channel_inputs.takes_rtmp(settings) else found
+
+
+def _title(provider: str) -> str:
+    kind = KINDS.get(provider)
+    return _OURS.get(provider) or (kind.title if kind else provider)
+
+
+def _setup_of(provider: str, known_as: str, public_url: str) -> SetupView | None:
+    kind = KINDS.get(provider)
+    if kind is None or kind.setup is None:
+        return None
+    setup = kind.setup
+    return SetupView(setup.label, setup.lines(public_url, known_as), setup.note)
