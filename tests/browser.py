@@ -97,8 +97,10 @@ class Complaints(list[str]):
         )
 
     def _fail(self, request: Request) -> None:
-        # a player gives up loading a segment when somebody seeks away from it
-        if not (request.failure == "net::ERR_ABORTED" and "/media/" in request.url):
+        # a player gives up loading a segment when somebody seeks away from it, and a page what it
+        # is telling when it is left: it tells it again the next time
+        is_given_up = any(path in request.url for path in ("/media/", "/api/events"))
+        if not (request.failure == "net::ERR_ABORTED" and is_given_up):
             self.append(f"failed: {request.url} ({request.failure})")
 
     def _hear(self, message: ConsoleMessage) -> None:
