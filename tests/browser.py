@@ -97,10 +97,9 @@ class Complaints(list[str]):
         )
 
     def _fail(self, request: Request) -> None:
-        # a player gives up loading a segment when somebody seeks away from it, and a page what it
-        # is telling when it is left: it tells it again the next time
-        is_given_up = any(path in request.url for path in ("/media/", "/api/events"))
-        if not (request.failure == "net::ERR_ABORTED" and is_given_up):
+        # The browser itself gives up what nobody wants any more: a segment when somebody seeks away
+        # from it, whatever a page was loading or telling when it is left. No server failed then.
+        if request.failure != "net::ERR_ABORTED":
             self.append(f"failed: {request.url} ({request.failure})")
 
     def _hear(self, message: ConsoleMessage) -> None:
