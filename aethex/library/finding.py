@@ -174,4 +174,5 @@ def _page(
         total = s.scalar(select(func.count()).select_from(matching.subquery())) if offset else 0
     ids = [row[0] for row in found]
     rows = {vod.id: vod for vod in s.scalars(select(Vod).where(Vod.id.in_(ids)))}
-    return Page([rows[vod_id] for vod_id in ids], total or 0)
+    # one that was removed between the two queries is left out
+    return Page([rows[vod_id] for vod_id in ids if vod_id in rows], total or 0)

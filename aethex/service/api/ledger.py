@@ -27,8 +27,8 @@ class GapOut(BaseModel):
     from_at: UtcTime = Field(description="Its begin by the wall clock.")
     cause: GapCause = Field(
         description="`recorder_down`, `store` (it was away for long), `network` (a pull was lost), "
-        "`encoder_reconnect`, `dropped` (the encoder's clock jumped), `late_start` (before the "
-        "first keyframe) or `unknown`."
+        "`encoder_reconnect`, `dropped` (the encoder's clock jumped), `late_start` (frames "
+        "came before the first keyframe, or a pull began after its stream) or `unknown`."
     )
 
 

@@ -39,7 +39,7 @@ CAUSES: dict[GapCause, str] = {
     "network": "The connection to the address that is pulled was lost",
     "encoder_reconnect": "The encoder lost its connection",
     "dropped": "The encoder's clock jumped",
-    "late_start": "Before the first picture that can be decoded alone",
+    "late_start": "Before the first picture that could be recorded",
     "unknown": "Not known",
 }
 

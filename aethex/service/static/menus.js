@@ -1,5 +1,6 @@
-// The player's menus: speed, and quality where there is a choice (captions.js has one more). What belongs here: a menu button by the pattern
-// of the ARIA authoring practices (arrows, Home, End, Escape), and what the two list. Keys of the player: keys.js.
+// The player's menus: speed, and quality where there is a choice; captions.js has one more. What belongs here: a menu
+// button by the pattern of the ARIA authoring practices (arrows, Home, End, Escape), and what the two list. Keys of
+// the player: keys.js.
 
 import { SPEEDS } from "./keys.js";
 
