@@ -84,7 +84,7 @@ def test_what_fails_is_sent_again_with_the_same_ids(
     act(page, "v.play()")
     until(page, "v.currentTime > 0.2")
     act(page, "v.pause()")
-    pass_time(page, lambda: len(player_site.landed(vod_id)) >= 2)
+    pass_time(page, sent, lambda: len(player_site.landed(vod_id)) >= 2)
     await_empty_queue(page)
     assert to_come == []
     assert len(sent) == len(FAILURES) + 1
@@ -114,12 +114,14 @@ def test_the_service_says_when_to_come_back(
     page.route(EVENTS, refuse, times=1)
     with page.expect_response(EVENTS) as refusal:
         act(page, "v.play()")
-        pass_time(page, lambda: len(sent) == 1)
+        pass_time(page, sent, lambda: len(sent) == 1)
     refusal.value.finished()
     act(page, "document.querySelectorAll('video')[1].play()")
     hurry(page)  # the network was not what was missing
     page.evaluate("dispatchEvent(new Event('pagehide'))")  # the next page would send what is left
-    pass_time(page, lambda: player_site.landed(vod_id) and player_site.landed(other_id), 5_000)
+    pass_time(
+        page, sent, lambda: player_site.landed(vod_id) and player_site.landed(other_id), 5_000
+    )
     assert min(sent.clocks[1:]) - sent.clocks[0] >= 299.9
     assert ids_of(sent[0]) == [id_ for id_ in sent.ids[1:] if id_ in ids_of(sent[0])]
 

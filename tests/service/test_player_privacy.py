@@ -271,8 +271,8 @@ def test_an_embed_on_another_origin_is_told_when_to_come_back(
     show_embed(page, player_site, player_site.elsewhere.url, vod_id)
     page.route(EVENTS, refuse, times=1)
     play(page)
-    pass_time(page, lambda: len(sent) == 1)
-    pass_time(page, lambda: len(sent) == 2, 10_000)
+    pass_time(page, sent, lambda: len(sent) == 1)
+    pass_time(page, sent, lambda: len(sent) == 2, 10_000)
     assert sent.clocks[1] - sent.clocks[0] >= 300
 
 

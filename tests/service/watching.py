@@ -182,13 +182,17 @@ def landed_with(page: Page, site: PlayerSite, vod_id: str, type_: str, count: in
     return rows()
 
 
-def pass_time(page: Page, is_true: Callable[[], Any], step_ms: int = 1_000) -> None:
-    """Until it is true; the page's clock goes on by this much each time that it is not yet."""
+def pass_time(page: Page, sent: Sent, is_true: Callable[[], Any], step_ms: int = 1_000) -> None:
+    """Until it is true; the page's clock goes on by this much each time that it is not yet.
+
+    But not while a request waits for its answer: its patience is told by the page's clock, too.
+    """
 
     def is_true_later() -> bool:
         if is_true():
             return True
-        page.clock.fast_forward(step_ms)
+        if not sent.waiting:
+            page.clock.fast_forward(step_ms)
         return False
 
     eventually(page, is_true_later)
@@ -231,21 +235,32 @@ def watched_seconds(rows: list[Row]) -> float:
 
 
 class Sent(list[list[Row]]):
-    """The batches that pages sent, in order; `clocks` has the page's clock at each, in seconds."""
+    """The batches that pages sent, in order; `clocks` has the page's clock at each, in seconds.
+
+    waiting: the requests that have no answer yet.
+    """
 
     def __init__(self, sender: BrowserContext | Page) -> None:
         super().__init__()
         self.clocks: list[float] = []
         self.viewer_requests = 0
+        self.waiting: set[Request] = set()
         sender.on("request", self._hear)
+        sender.on("requestfinished", self._answered)
+        sender.on("requestfailed", self._answered)
 
     def _hear(self, request: Request) -> None:
+        if "/api/" in request.url:
+            self.waiting.add(request)
         if "/api/viewer" in request.url and request.method == "POST":
             self.viewer_requests += 1
         if "/api/events" in request.url and request.method == "POST":
             self.append(json.loads(request.post_data or "[]"))
             query = parse_qs(urlsplit(request.url).query)
             self.clocks.append(int(query["sent_at"][0]) / 1000)
+
+    def _answered(self, request: Request) -> None:
+        self.waiting.discard(request)
 
     @property
     def ids(self) -> list[str]:
