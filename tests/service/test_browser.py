@@ -205,8 +205,8 @@ def test_a_page_that_outlived_its_addresses_offers_to_be_loaded_again(
     page.goto(site.url + site.vod_path)
     expect(page.get_by_role("alert")).to_contain_text("open for too long")
     page.unroute_all()
-    page.get_by_role("button", name="Load the page again").click()
-    page.wait_for_event("load")
+    with page.expect_event("load"):
+        page.get_by_role("button", name="Load the page again").click()
     until(page, "v !== null && v.readyState >= 2")
     expect(page.locator("#player-fault")).to_be_hidden()
 

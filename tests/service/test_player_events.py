@@ -259,8 +259,12 @@ def test_a_held_key_is_one_seek_and_nothing_was_watched_on_the_way(
     act(page, "v.play()")
     until(page, "v.currentTime > 0.5")
     act(page, "v.pause()")
-    for second in range(2, 22):
-        act(page, f"v.currentTime = {second}")
+    # all of it in the page: a busy machine is late with what it is told step by step
+    page.evaluate(
+        "async () => { const v = document.querySelector('video');"
+        " for (let second = 2; second < 22; second += 1) {"
+        " v.currentTime = second; await new Promise((go) => setTimeout(go, 30)); } }"
+    )
     until(page, "!v.seeking")
     page.goto("about:blank")
     rows = landed_with(page, player_site, vod_id, "hide")
@@ -313,9 +317,12 @@ def test_another_source_or_attaching_anew_is_another_session(
     show_vod(page, player_site, vod_id)
     act(page, "v.play()")
     until(page, "v.currentTime > 0.5")
+    late = 0.0  # a busy browser tells some time later that the first source is gone
     if way == "another source":
-        left = act(page, "v.src += '?again'", before=True)
-        act(page, "v.play()")
+        hear(page, "emptied")
+        left = act(page, "v.src += '?again'; v.play()", before=True)
+        until(page, "heard.length")
+        late = heard(page)[0][0] - left[0]
     elif way == "attached again":
         left = act(page, f"aethex.attach(v, {{vod: '{other_id}'}})", before=True)
     else:
@@ -325,7 +332,7 @@ def test_another_source_or_attaching_anew_is_another_session(
     rows = landed_with(page, player_site, vod_id, "hide", 1 if way == "attached again" else 2)
     first = sessions(rows)[0]
     assert types_of(first) == ["start", "hide"]
-    assert first[-1]["position_ms"] == pytest.approx(1000 * left[1], abs=1000 * FRAME)
+    assert left[1] - FRAME <= first[-1]["position_ms"] / 1000 <= left[1] + late + FRAME
     if way == "attached again":
         others = landed_with(page, player_site, other_id, "hide")
         assert types_of(others) == ["start", "hide"]

@@ -319,6 +319,11 @@ function watch(video, content, uplink, over) {
     push({ ...state(type), ...more });
   }
 
+  // Whether the video already goes elsewhere, and has not told it yet: a busy page hears late.
+  function isOnItsWay() {
+    return video.seeking && toMs(video.currentTime) !== seek?.position_ms;
+  }
+
   function settle() {
     clearTimeout(settling);
     const made = seek;
@@ -369,7 +374,7 @@ function watch(video, content, uplink, over) {
     flow(false);
     seek = { ...state("seek", video.currentTime), from_position_ms: seek?.from_position_ms ?? toMs(from) };
     clearTimeout(settling);
-    settling = setTimeout(safely(settle), SEEKS_MS);
+    settling = setTimeout(safely(() => { if (!isOnItsWay()) settle(); }), SEEKS_MS);
   }
 
   function onTime() {
