@@ -55,33 +55,6 @@ def key_digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def ensure_input(s: Session, channel_id: str, provider: str, external_id: str) -> ChannelInput:
-    """The channel's input of that provider and id, made when it is missing.
-
-    Raises InvalidValue when it is another channel's, or one of the names cannot be one.
-    """
-    _check_provider(provider)
-    external_id = valid_text(external_id, "input's id")
-    values = {
-        "id": new_id("inp"),
-        "provider": provider,
-        "external_id": external_id,
-        "channel_id": channel_id,
-    }
-    unique = ["provider", "external_id"]
-    s.execute(insert(ChannelInput).values(values).on_conflict_do_nothing(index_elements=unique))
-    found = s.scalars(
-        select(ChannelInput).where(
-            ChannelInput.provider == provider, ChannelInput.external_id == external_id
-        )
-    ).one()
-    if found.channel_id != channel_id:
-        raise InvalidValue(
-            f"Input {external_id} of {provider} belongs to another channel: remove it there first."
-        )
-    return found
-
-
 def add_input(
     s: Session,
     channel_id: str,
@@ -107,27 +80,31 @@ def add_input(
     if provider == "pull" and pull_url is None:
         raise InvalidValue("An input that is pulled needs an address: give its URL.")
     external_id = input_id if external_id is None else valid_text(external_id, "input's id")
-    if by_external_id(s, provider, external_id) is not None:
-        raise InvalidValue(
-            f"Input {external_id} of {provider} is there already: `aethex inputs list` shows whose."
-        )
     if not 0 <= reconnect_seconds <= MAX_RECONNECT_SECONDS:
         raise InvalidValue(
             f"A reconnect window of {reconnect_seconds} s cannot be: give 0 to 86400 seconds."
         )
-    made = ChannelInput(
-        id=input_id,
-        provider=provider,
-        external_id=external_id,
-        channel_id=channel_id,
-        name=valid_text(name, "input's name") if name.strip() else "",
-        key_digest=key_digest(key) if key is not None else None,
-        pull_url=valid_pull_url(pull_url) if pull_url is not None else None,
-        is_recorded_by_provider=is_recorded_by_provider,
-        reconnect_seconds=reconnect_seconds,
-    )
-    s.add(made)
-    s.flush()
+    values = {
+        "id": input_id,
+        "provider": provider,
+        "external_id": external_id,
+        "channel_id": channel_id,
+        "name": valid_text(name, "input's name") if name.strip() else "",
+        "key_digest": key_digest(key) if key is not None else None,
+        "pull_url": valid_pull_url(pull_url) if pull_url is not None else None,
+        "is_recorded_by_provider": is_recorded_by_provider,
+        "reconnect_seconds": reconnect_seconds,
+    }
+    made = s.scalars(  # in one step: two that add it at once are told alike
+        insert(ChannelInput)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["provider", "external_id"])
+        .returning(ChannelInput)
+    ).one_or_none()
+    if made is None:
+        raise InvalidValue(
+            f"Input {external_id} of {provider} is there already: `aethex inputs list` shows whose."
+        )
     return made
 
 

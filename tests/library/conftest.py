@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from aethex.library import Channel, Library, Stream, new_id
 from aethex.library.channels import ensure_channel
@@ -73,3 +75,18 @@ def vod_parts(stream: Stream) -> Callable[..., VodParts]:
         return NewVod(**(values | changes)), runs, segments  # pyright: ignore[reportArgumentType]
 
     return make
+
+
+def until_somebody_waits_for_a_lock(library: Library) -> None:
+    """Returns when a transaction waits for another one."""
+    deadline = time.monotonic() + 20
+    query = text(
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    while True:
+        with library.session() as s:
+            if s.scalar(query):
+                return
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)

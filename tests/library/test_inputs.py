@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 
 from aethex.library import Channel, InvalidValue, Library, Stream, StreamStatus, channels, new_id
-from aethex.library.inputs import LiveInput, ensure_input, live_inputs
-from tests.library.conftest import START
+from aethex.library.inputs import LiveInput, add_input, live_inputs
+from tests.library.conftest import START, until_somebody_waits_for_a_lock
 
 
 def add_stream(library: Library, channel: Channel, status: StreamStatus, input_id: str | None):
@@ -27,39 +26,29 @@ def add_stream(library: Library, channel: Channel, status: StreamStatus, input_i
     return stream.id
 
 
-def test_an_input_is_made_once(library: Library, channel: Channel) -> None:
-    with library.session() as s:
-        first = ensure_input(s, channel.id, "cloudflare", "abc")
-        assert first.id.startswith("inp_")
-        assert ensure_input(s, channel.id, "cloudflare", "abc").id == first.id
-        assert ensure_input(s, channel.id, "mux", "abc").id != first.id
-
-
-def test_spaces_around_its_id_are_nobodys(library: Library, channel: Channel) -> None:
-    with library.session() as s:
-        found = ensure_input(s, channel.id, "cloudflare", " abc\n")
-        assert found.external_id == "abc"
-        assert ensure_input(s, channel.id, "cloudflare", "abc").id == found.id
-
-
-def test_two_that_make_it_at_once_get_the_same(library: Library, channel: Channel) -> None:
-    both = Barrier(2)
-
-    def make(_: int) -> str:
-        with library.session() as s:
-            both.wait()
-            return ensure_input(s, channel.id, "cloudflare", "abc").id
-
-    with ThreadPoolExecutor(2) as pool:
-        assert len(set(pool.map(make, range(2)))) == 1
-
-
-def test_another_channels_input_is_refused_by_name(library: Library, channel: Channel) -> None:
+def test_an_input_is_one_channels(library: Library, channel: Channel) -> None:
     with library.session() as s:
         other = channels.ensure_channel(s, "other")
-        ensure_input(s, other.id, "cloudflare", "abc")
-        with pytest.raises(InvalidValue, match="abc of cloudflare belongs to another channel"):
-            ensure_input(s, channel.id, "cloudflare", "abc")
+        first = add_input(s, channel.id, "cloudflare", " abc\n")
+        assert (first.id[:4], first.external_id) == ("inp_", "abc")
+        for of in (channel, other):
+            with pytest.raises(InvalidValue, match="abc of cloudflare is there already"):
+                add_input(s, of.id, "cloudflare", "abc")
+        assert add_input(s, other.id, "mux", "abc").id != first.id
+
+
+def test_of_two_that_add_it_at_once_one_is_refused(library: Library, channel: Channel) -> None:
+    def add_too() -> None:
+        with library.session() as s:
+            add_input(s, channel.id, "cloudflare", "abc")
+
+    with ThreadPoolExecutor(1) as pool:
+        with library.session() as s:
+            add_input(s, channel.id, "cloudflare", "abc")
+            second = pool.submit(add_too)
+            until_somebody_waits_for_a_lock(library)
+        with pytest.raises(InvalidValue, match="abc of cloudflare is there already"):
+            second.result(30)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +60,8 @@ def test_a_name_that_is_no_providers_is_refused(
 ) -> None:
     with library.session() as s:
         with pytest.raises(InvalidValue, match="cannot be a provider"):
-            ensure_input(s, channel.id, provider, external_id)
-        ensure_input(s, channel.id, "cloudflare", external_id)  # the transaction still stands
+            add_input(s, channel.id, provider, external_id)
+        add_input(s, channel.id, "cloudflare", external_id)  # the transaction still stands
 
 
 @pytest.mark.parametrize("external_id", ["", "  ", "a\0b", "x" * 301])
@@ -80,13 +69,13 @@ def test_an_id_that_is_no_text_is_refused(
     library: Library, channel: Channel, external_id: str
 ) -> None:
     with library.session() as s, pytest.raises(InvalidValue, match="input's id"):
-        ensure_input(s, channel.id, "cloudflare", external_id)
+        add_input(s, channel.id, "cloudflare", external_id)
 
 
 def test_live_streams_are_listed_with_their_inputs(library: Library, channel: Channel) -> None:
     with library.session() as s:
-        one = ensure_input(s, channel.id, "cloudflare", "abc").id
-        other = ensure_input(s, channel.id, "mux", "def").id
+        one = add_input(s, channel.id, "cloudflare", "abc").id
+        other = add_input(s, channel.id, "mux", "def").id
     first = add_stream(library, channel, "live", one)
     second = add_stream(library, channel, "live", other)
     add_stream(library, channel, "ended", one)

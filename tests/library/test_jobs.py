@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -14,6 +13,7 @@ from aethex.library import InvalidValue, Library, NotInLibrary, audit, jobs, lea
 from aethex.library.audit import Actor
 from aethex.library.leases import Claim, LeaseLost
 from aethex.library.models import Job, Worker
+from tests.library.conftest import until_somebody_waits_for_a_lock
 from tests.library.job_steps import LEASE, act_with_a_result, ask, now, take, take_or_none
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -204,17 +204,3 @@ def test_the_newest_jobs_are_listed_first(library):
         assert [job.id for job in jobs.listed(s)] == [other, *reversed(ids)]
         assert [job.id for job in jobs.listed(s, kind="archive", limit=2)] == [ids[2], ids[1]]
         assert [job.id for job in jobs.listed(s, state="failed")] == [other]
-
-
-def until_somebody_waits_for_a_lock(library: Library) -> None:
-    deadline = time.monotonic() + 20
-    query = text(
-        "select count(*) from pg_stat_activity"
-        " where datname = current_database() and wait_event_type = 'Lock'"
-    )
-    while True:
-        with library.session() as s:
-            if s.scalar(query):
-                return
-        assert time.monotonic() < deadline, "nobody waits"
-        time.sleep(0.02)

@@ -17,7 +17,7 @@ import psycopg
 from aethex.lake import Lake
 from aethex.lake.publish import publish
 from aethex.library import Library, Stream, channels, new_id
-from aethex.library.inputs import ensure_input
+from aethex.library.inputs import add_input
 from aethex.service.collector import Collector
 from aethex.service.metrics import Metrics
 from aethex.settings import Settings
@@ -37,7 +37,7 @@ def add_stream(
     """A channel with a stream that comes in by that input; the stream's id."""
     with library.session() as s:
         channel = channels.ensure_channel(s, f"c-{new_id('ch')[3:].lower()}")
-        found = ensure_input(s, channel.id, provider, input_id) if input_id else None
+        found = add_input(s, channel.id, provider, input_id) if input_id else None
         stream = Stream(
             id=new_id("st"),
             channel_id=channel.id,
