@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from aethex.service import api, health, media, metrics, pages, static_files, webhooks
+from aethex.service import api, health, media, mediamtx, metrics, pages, static_files, webhooks
 from aethex.service.api.events import EventsCors
 from aethex.service.csrf import CsrfProtection
 from aethex.service.headers import HeadAsGet, SecurityHeaders
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere; docs/api.md says the same
         redoc_url=None,
     )
-    for part in (api, webhooks, health, metrics, media, static_files, pages):
+    for part in (api, mediamtx, webhooks, health, metrics, media, static_files, pages):
         app.include_router(part.router)
     for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _answer_error)

@@ -1,7 +1,8 @@
-"""`POST /webhooks/{provider}`: what providers tell, and whether a publisher may publish.
+"""`POST /webhooks/{provider}`: what providers tell.
 
-What belongs here: HTTP: addresses, limits, answers, and what the access log keeps. What does not:
-verifying and reading (`aethex.providers`), keeping and applying (`inbox`).
+What belongs here: HTTP: limits, answers, and what the access log keeps. What does not: verifying
+and reading (`aethex.providers`), keeping and applying (`inbox`), addresses that only one provider
+asks for (`mediamtx`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from aethex.library import inputs
-from aethex.providers import WEBHOOKS, Refused, Sent, Unreadable, WebhookSource
-from aethex.providers.bodies import read_json, text
-from aethex.providers.mediamtx import MediaMtxWebhooks, publisher_keys
+from aethex.providers import WEBHOOKS, Refused, Sent, WebhookSource
 from aethex.service import inbox
 from aethex.service.ingest.bodies import read_body
 from aethex.service.problems import Problem, documented_problems, not_found
@@ -28,7 +26,6 @@ from aethex.service.resources import Resources, resources_of
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-_READS = ("read", "playback")
 _log = logging.getLogger(__name__)
 
 
@@ -37,103 +34,6 @@ class WebhookOut(BaseModel):
 
     code: Literal[0] = Field(default=0, description="Always 0: what SRS wants to read.")
     kept: int = Field(description="Events that are new; 0 for a repeat.", examples=[1])
-
-
-class AllowedOut(BaseModel):
-    """It may."""
-
-    allowed: Literal[True] = Field(default=True, description="Always true; else it is a 401.")
-
-
-@router.post(
-    "/mediamtx/auth",
-    summary="May a MediaMTX publisher publish",
-    response_model=AllowedOut,
-    responses=documented_problems(401, 413, 422, 503),
-    openapi_extra={
-        "parameters": [
-            {
-                "name": "token",
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": "The token of the server's hooks (or the header X-AeThex-Token).",
-            }
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"type": "object"},
-                    "example": {"action": "publish", "path": "gdq", "password": "…", "query": ""},
-                }
-            },
-        },
-    },
-)
-async def authorize_mediamtx(request: Request) -> Response:
-    """MediaMTX' `authMethod: http`: 200 lets, 401 does not.
-
-    Publishing needs the stream key of the input that has the path: as the password, the token, or
-    `key` in the address. Reading is let; everything else is not.
-    """
-    sent = await _sent(request)
-    resources = resources_of(request)
-    _verified(resources, MediaMtxWebhooks, sent)
-    try:
-        fields = read_json(sent.body)
-    except Unreadable as error:
-        raise Problem(422, str(error), kind="invalid") from error
-    action, path = text(fields, "action"), text(fields, "path")
-    if action in _READS:
-        return JSONResponse({"allowed": True})
-    keys = publisher_keys(fields)
-
-    def may_publish() -> bool:
-        with resources.library.session() as s:
-            of = inputs.by_external_id(s, MediaMtxWebhooks.name, path or "")
-            if of is None:
-                return False
-            # every one is compared, so that the time taken says nothing
-            fits = [inputs.is_key_of(of, key) for key in keys]
-            return any(fits)
-
-    if action != "publish" or not await anyio.to_thread.run_sync(may_publish):
-        _count(resources, MediaMtxWebhooks.name, "refused")
-        raise Problem(
-            401, "Publish with the stream key of this path's input: `aethex inputs add` gives one."
-        )
-    return JSONResponse({"allowed": True})
-
-
-@router.get(
-    "/mediamtx",
-    summary="A MediaMTX hook, all in its address",
-    response_model=WebhookOut,
-    responses=documented_problems(401, 413, 422, 503),
-    openapi_extra={
-        "parameters": [
-            {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": text,
-            }
-            for name, text in (
-                ("token", "The token of the server's hooks (or the header X-AeThex-Token)."),
-                ("event", "Which hook: `available`, `unavailable`, `segmentComplete`."),
-                ("path", "`$MTX_PATH`: the input."),
-                ("source_id", "`$MTX_SOURCE_ID`: by it a repeat is known."),
-                ("segment_path", "`$MTX_SEGMENT_PATH`."),
-                ("segment_duration", "`$MTX_SEGMENT_DURATION`, in seconds."),
-            )
-        ]
-    },
-)
-async def receive_mediamtx_hook(request: Request) -> Response:
-    """The same as by POST: MediaMTX' hooks are commands, and a plain `curl` asks by GET."""
-    return await _receive(request, MediaMtxWebhooks.name)
 
 
 @router.post(
@@ -168,16 +68,20 @@ async def receive_webhook(
     ignored; what tells of an input that nobody has added yet is applied once it is added. A repeat
     is answered alike and changes nothing. A publisher with a wrong stream key is answered 403.
     """
-    return await _receive(request, provider)
+    return await receive(request, provider)
 
 
-async def _receive(request: Request, provider: str) -> Response:
+async def receive(request: Request, provider: str) -> Response:
+    """Verify, keep and apply what was sent, whichever way it came; the answer for the provider.
+
+    Raises Problem for a provider that is none, cannot be verified here, or did not send it.
+    """
     kind = WEBHOOKS.get(provider)
     if kind is None:
         raise not_found("provider", provider)
-    sent = await _sent(request)
+    sent = await read(request)
     resources = resources_of(request)
-    source = _verified(resources, kind, sent)
+    source = verify(resources, kind, sent)
     kept, refusal = await anyio.to_thread.run_sync(_take, resources, source, sent)
     if refusal is not None:
         return JSONResponse({"code": 1, "detail": refusal}, status_code=403)
@@ -197,25 +101,27 @@ def _take(resources: Resources, source: WebhookSource, sent: Sent) -> tuple[int,
         ignored = inbox.refused_note(refusal) if refusal else None
         kept = inbox.keep(s, source, body, notices, now, ignored)
     if refusal is not None:  # each one, while not each is kept
-        _count(resources, source.name, "refused")
+        count(resources, source.name, "refused")
     else:
-        _count(resources, source.name, "ignored", kept.ignored)
+        count(resources, source.name, "ignored", kept.ignored)
     for event_id in kept.waiting:
         outcome = "waiting"
         try:
             outcome = inbox.apply(resources.library, event_id, now)
         except Exception as error:  # it is kept; the background applies it
             _log.warning("Webhook %s waits: %s", event_id, error)
-        _count(resources, source.name, outcome)
+        count(resources, source.name, outcome)
     return len(kept.waiting), str(refusal) if refusal else None
 
 
-def _count(resources: Resources, provider: str, outcome: str, number: int = 1) -> None:
+def count(resources: Resources, provider: str, outcome: str, number: int = 1) -> None:
+    """Into the metric of webhooks by provider and outcome."""
     if number:
         resources.metrics.webhooks.labels(provider, outcome).inc(number)
 
 
-async def _sent(request: Request) -> Sent:
+async def read(request: Request) -> Sent:
+    """What came in, 1 MiB at most. Raises Problem (413) for more."""
     return Sent(
         body=await read_body(request),
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -224,7 +130,11 @@ async def _sent(request: Request) -> Sent:
     )
 
 
-def _verified(resources: Resources, kind: type[WebhookSource], sent: Sent) -> WebhookSource:
+def verify(resources: Resources, kind: type[WebhookSource], sent: Sent) -> WebhookSource:
+    """The provider's own, which found the signature or token right.
+
+    Raises Problem: 503 where its secret is not set, 401 where it is another.
+    """
     source = kind.from_settings(resources.settings)
     if source is None:
         needed = " or ".join(kind.secret_settings)
@@ -237,7 +147,7 @@ def _verified(resources: Resources, kind: type[WebhookSource], sent: Sent) -> We
         source.verify(sent, datetime.now(UTC))
     except Refused as error:
         _log.warning("A webhook of %s was refused: %s", kind.name, error)
-        _count(resources, kind.name, "refused")
+        count(resources, kind.name, "refused")
         raise Problem(401, str(error), kind="webhook-refused") from error
     return source
 
