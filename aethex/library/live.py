@@ -271,7 +271,7 @@ def _new(s: Session, of: ChannelInput, spell: Spell, title: str | None) -> Strea
     if not title:
         channel = s.get_one(Channel, of.channel_id)
         day = spell.started_at
-        title = f"{channel.title[:_TITLE_LENGTH]}, {day.day} {day:%B %Y}"
+        title = f"{channel.title[:_TITLE_LENGTH]}, {day.day} {day:%B %Y}, {day:%H:%M}"
     stream = Stream(id=new_id("st"), channel_id=of.channel_id, title=title, status="scheduled")
     s.add(stream)
     return stream

@@ -79,7 +79,7 @@ def add_vod(library: Library, stream: Stream) -> None:
 def test_a_connect_makes_a_live_stream_with_a_title(library, input_id, tell):
     [stream] = tell("c0")
     assert (stream.status, stream.started_at, stream.input_id) == ("live", START, input_id)
-    assert stream.title == "Games Done Quick, 5 January 2020"
+    assert stream.title == "Games Done Quick, 5 January 2020, 16:00"
     with library.session() as s:
         found = live.live_stream(s, input_id)
         assert found is not None

@@ -60,10 +60,10 @@ def test_every_cause_has_words() -> None:
 @pytest.mark.parametrize(
     ("vod", "stream", "days", "said", "is_soon"),
     [
-        ({}, {}, 365, "Deleted on 3 May 2027", False),
-        ({}, {}, 30, "Deleted on 2 Jun 2026", True),
-        ({}, {}, 31, "Deleted on 3 Jun 2026", False),
-        ({"created_at": NOW - timedelta(days=400)}, {}, 365, "Deleted on 3 May 2027", False),
+        ({}, {}, 365, "Kept until 3 May 2027", False),
+        ({}, {}, 30, "Kept until 2 Jun 2026", True),
+        ({}, {}, 31, "Kept until 3 Jun 2026", False),
+        ({"created_at": NOW - timedelta(days=400)}, {}, 365, "Kept until 3 May 2027", False),
         ({}, {}, 0, None, False),
         ({}, {"status": "live", "ended_at": None}, 365, None, False),
         ({"status": "processing"}, {}, 365, None, False),
@@ -156,7 +156,7 @@ def test_the_owner_sees_each_gap_and_nobody_else_does(
         "16:25:20 UTC",
         "2.0 s",
         "0.5 s",
-        "Deleted on",
+        "Kept until",
     ):
         assert shown in page, shown
     card = ada.get(client, "/channel/adas/vods").text
@@ -165,7 +165,7 @@ def test_the_owner_sees_each_gap_and_nobody_else_does(
     for path in (f"/vods/{made.id}", "/channel/adas/vods"):
         for page in (eve.get(client, path).text, client.get(path).text):
             assert "captured" not in page
-            assert "Deleted on" not in page
+            assert "Kept until" not in page
 
 
 def test_of_an_imported_vod_there_is_no_ledger(
@@ -175,7 +175,7 @@ def test_of_an_imported_vod_there_is_no_ledger(
     give_channel(library, "adas", ada)
     page = ada.get(client, f"/vods/{imported.id}").text
     assert "captured" not in page
-    assert "Deleted on" in page
+    assert "Kept until" in page
     answer = ada.get(client, f"/api/vods/{imported.id}/ledger")
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:aethex:problem:no-ledger")
 

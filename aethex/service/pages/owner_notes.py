@@ -160,7 +160,7 @@ def _expiry(
         return None, False
     if at <= now:
         return "Deleted by the next clean-up", True
-    return f"Deleted on {date_text(at)}", at - now <= SOON
+    return f"Kept until {date_text(at)}", at - now <= SOON
 
 
 def _gap_view(gap: Gap, started_at: datetime | None) -> GapView:
