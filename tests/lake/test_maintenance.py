@@ -118,13 +118,14 @@ def test_progress_tells_the_steps(world: World) -> None:
 
 
 def test_tables_that_were_just_looked_at_rest(world: World) -> None:
-    maintain(world.lake, utc_now() + 90 * DAYS)
+    now = utc_now() + 90 * DAYS
+    maintain(world.lake, now)
     looks = read_looks(world.lake.store)
     assert set(looks) == set(all_tables())
     at = looks[NAME].looked_at
-    maintain(world.lake, utc_now() + 90 * DAYS + timedelta(milliseconds=1))
+    maintain(world.lake, now + timedelta(milliseconds=1))
     assert read_looks(world.lake.store)[NAME].looked_at == at
-    maintain(world.lake, utc_now() + 91 * DAYS)
+    maintain(world.lake, now + DAYS)
     assert read_looks(world.lake.store)[NAME].looked_at > at
 
 
