@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from aethex.library.passwords import Passwords
 from aethex.service import throttle
 from aethex.service.app import create_app
 from aethex.service.pages.own_paths import own_path
+from aethex.service.problems import Problem
 from aethex.settings import Settings
 from tests.service.conftest import Client, serving
 from tests.service.people import Person, person
@@ -255,6 +257,19 @@ def test_more_processes_and_requests_at_once_give_no_more_attempts(library: Libr
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(24))) == 3
+
+
+@pytest.mark.usefixtures("few")
+def test_a_single_address_locks_nobody_out(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "SIGN_INS_OF_USER", 8)
+    bounds = throttle.Throttle(library, b"the same key of all")
+    for _ in range(20):
+        with suppress(Problem):
+            bounds.sign_in("ada", "192.0.2.1")
+    bounds.sign_in("ada", "198.51.100.7")  # from where she is herself
+    bounds.sign_in("somebody-else", "192.0.2.1")  # and who shares the address
 
 
 def test_the_counts_tell_neither_names_nor_addresses(client: Client, library: Library) -> None:
