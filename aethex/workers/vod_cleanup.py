@@ -88,9 +88,9 @@ def clean_up_vods(
 
 
 def _purge(library: Library, store: Store, condemned: Condemned, now: datetime) -> Purged | None:
-    """Delete one VOD; None when it was restored meanwhile."""
+    """Delete one VOD; None when it was restored meanwhile, even if it is deleted again."""
     with library.session() as s:
-        if not retention.begin_purge(s, condemned.vod_id, now):
+        if not retention.begin_purge(s, condemned.vod_id, condemned.since, now):
             return None
     purged = _measured(store, condemned)
     for folder in condemned.folders:

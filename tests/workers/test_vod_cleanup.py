@@ -135,6 +135,24 @@ def test_a_deleted_vod_can_be_had_back_until_its_objects_go(
         vods.restore(s, vod.id, ENDED)
 
 
+def test_a_vod_that_is_deleted_anew_while_a_clean_up_runs_can_be_had_back(
+    library: Library, store: Store, settings: Settings
+):
+    vod = make(library, store, "twice")
+    delete(library, vod, ENDED)
+    now = ENDED + timedelta(days=30)
+
+    def regret_and_delete_again(_title: str, _share: float) -> None:
+        with library.session() as s:
+            vods.restore(s, vod.id, now)
+        delete(library, vod, now)
+
+    done = clean_up_vods(library, store, settings, now, progress=regret_and_delete_again)
+    assert done.purged == []
+    with library.session() as s:
+        assert vods.restore(s, vod.id, now + timedelta(days=29)).deleted_at is None
+
+
 def test_an_expired_vod_that_was_restored_stays_as_long_again(
     library: Library, store: Store, settings: Settings
 ):
