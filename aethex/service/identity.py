@@ -170,6 +170,13 @@ async def bearer_ahead(request: Request) -> None:
         await visitor_ahead(request)
 
 
+async def kept_nowhere(request: Request, response: Response) -> None:
+    """A dependency of the API's routes: no cache gives one person's answer to another."""
+    response.headers["Vary"] = "Cookie, Authorization"
+    if bearer_token(request) is not None or current_secret(request) is not None:
+        response.headers["Cache-Control"] = "private, no-store"
+
+
 def _find(request: Request) -> Visitor:
     token = bearer_token(request)
     if token is not None:
