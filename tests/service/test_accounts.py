@@ -325,6 +325,30 @@ def test_changing_the_password_ends_all_other_sessions(client: Client) -> None:
     assert sign_in(client, "another password").status_code == 303
 
 
+def test_who_is_just_signing_in_with_the_old_password_does_not_outlive_the_new_one(
+    client: Client, ada: Person, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a password is compared, which takes long, its owner changes it."""
+    matches = Passwords.matches
+
+    def matches_and_is_changed(self: Passwords, stored: str | None, password: str) -> bool:
+        is_right = matches(self, stored, password)
+        with library.session() as s:
+            hashed = self.hash("another password")
+            accounts.set_password(s, audit.COMMAND_LINE, ada.id, hashed, datetime.now(UTC))
+        return is_right
+
+    monkeypatch.setattr(Passwords, "matches", matches_and_is_changed)
+    assert sign_in(client).status_code == 422
+    monkeypatch.undo()
+    assert sign_in(client, "another password").status_code == 303
+    monkeypatch.setattr(Passwords, "matches", matches_and_is_changed)
+    fields = {"present": "another password", "password": "the thief's own"}
+    assert ada.post(client, "/settings/password", **fields).status_code == 422
+    monkeypatch.undo()
+    assert sign_in(client, "the thief's own").status_code == 422
+
+
 def settings_page(client: Client, cookie: str) -> str:
     return client.get("/settings", headers={"Cookie": cookie}).text
 
