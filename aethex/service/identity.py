@@ -135,11 +135,13 @@ def sign_in(request: Request, s: Session, user: User) -> str:
     Part of the caller's transaction.
     """
     now = datetime.now(UTC)
+    # begins first: that waits for who just changes the user, and who does ends sessions after it
+    begun = sessions.begin(s, user.id, now)
     if (secret := current_secret(request)) is not None:
         sessions.end(s, secret)
     sessions.remove_old(s, now, session_keep(request))
     request.state.visitor = Visitor(user)
-    return sessions.begin(s, user.id, now)
+    return begun
 
 
 def keep_signed_in(request: Request, response: Response, secret: str) -> None:

@@ -426,6 +426,20 @@ def test_settings_are_for_who_is_signed_in(client: Client) -> None:
     assert 'href="/sign-in?next=%2Fsettings"' in answer.text
 
 
+def test_who_signs_in_waits_for_nobody_elses_old_session(ada: Person, library: Library) -> None:
+    """Two that end an old session of their own, and then remove all, would each wait for the
+    other's.
+    """
+    now, keep = datetime.now(UTC), timedelta(days=30)
+    with library.session() as s:
+        mine, hers = (sessions.begin(s, ada.id, now - 2 * keep) for _ in range(2))
+    with library.session() as one, library.session() as other:
+        other.execute(text("set local lock_timeout = '1s'"))
+        assert sessions.end(one, mine)
+        assert sessions.end(other, hers)
+        assert sessions.remove_old(other, now, keep) == 0
+
+
 def test_old_sessions_are_removed_as_people_sign_in(
     client: Client, ada: Person, library: Library
 ) -> None:
