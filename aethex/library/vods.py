@@ -125,13 +125,6 @@ def get_listed(s: Session, vod_id: str) -> Vod | None:
     return s.scalars(select(Vod).where(Vod.id == vod_id, is_listed())).one_or_none()
 
 
-def get_visible(s: Session, vod_id: str, user: User | None) -> Vod | None:
-    """The VOD of this id if the user (None: nobody signed in) may see it: ready, not deleted, and
-    public or theirs.
-    """
-    return s.scalars(select(Vod).where(Vod.id == vod_id, is_visible_to(user))).one_or_none()
-
-
 def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int = 24) -> Page[Vod]:
     """A channel's VODs that everybody may see, the newest first.
 

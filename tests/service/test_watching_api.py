@@ -14,7 +14,7 @@ from aethex.settings import Settings
 from aethex.store import Store
 from tests.service.conftest import Client
 from tests.service.content import MadeVod, add_vod
-from tests.service.people import Person, person
+from tests.service.people import Person, give_channel, person
 
 PROGRESS, HISTORY = "/api/watch-progress", "/api/watch-history"
 ROUTES = [
@@ -197,6 +197,24 @@ def test_the_history_lists_removes_clears_and_undoes(
     undo = {"removed_at": cleared["removed_at"]}
     assert ask(client, mika, "POST", f"{HISTORY}/restore", undo).json() == {"restored": 2}
     assert titles() == ["Day two", "Day one"]
+
+
+def test_a_private_vod_is_in_its_owners_history_and_in_nobody_elses(
+    client: Client, library: Library, mika: Person, other: Person, vod: MadeVod
+) -> None:
+    tell(client, other, vod.id, 600, datetime.now(UTC))
+    give_channel(library, "gdq", mika)
+    with library.session() as s:
+        vods.set_public(s, vod.id, False)
+    kept = tell(client, mika, vod.id, 600, datetime.now(UTC))
+    assert ask(client, mika, "GET", f"{PROGRESS}?vod_id={vod.id}").json()["items"] == [kept]
+    [item] = ask(client, mika, "GET", HISTORY).json()["items"]
+    media = client.get(item["vod"]["hls_url"], headers=mika.headers)
+    assert (media.status_code, media.headers["cache-control"]) == (200, "private, no-store")
+    for page in ("/history", "/"):
+        assert f"/vods/{vod.id}" in mika.get(client, page).text
+        assert f"/vods/{vod.id}" not in other.get(client, page).text
+    assert ask(client, other, "GET", HISTORY).json()["total"] == 0
 
 
 def test_liking_and_following_are_idempotent_and_told_to_the_lake_once(

@@ -19,7 +19,7 @@ from aethex.library.watching import Watched
 from aethex.service.api.moments import UtcMoment
 from aethex.service.api.schemas import Page, PageNumber, PerPage, UtcTime, VodId, VodOut, page_of
 from aethex.service.api.vods import vod_out
-from aethex.service.identity import required_user, visitor_of
+from aethex.service.identity import Visitor, required_user, visitor_of
 from aethex.service.problems import bad_field, documented_problems
 from aethex.service.resources import Resources, resources_of
 from aethex.service.totals import totals_of
@@ -138,7 +138,7 @@ def read_progress(
     if vod_id is not None and not is_id("vod", vod_id):
         return page_of([], page=page, per_page=per_page, total=0)
     with resources_of(request).library.session() as session:
-        found, total = watching.history(session, user.id, page, per_page, vod_id=vod_id)
+        found, total = watching.history(session, user, page, per_page, vod_id=vod_id)
     items = [progress_out(one.vod, one.position_ms, one.client_at) for one in found]
     return page_of(items, page=page, per_page=per_page, total=total)
 
@@ -150,8 +150,8 @@ def read_history(
     """The VODs that the signed-in user watched, the latest first."""
     user, resources = required_user(request), resources_of(request)
     with resources.library.session() as session:
-        found, total = watching.history(session, user.id, page, per_page)
-    items = _history_items(found, resources)
+        found, total = watching.history(session, user, page, per_page)
+    items = _history_items(found, resources, visitor_of(request))
     return page_of(items, page=page, per_page=per_page, total=total)
 
 
@@ -217,12 +217,14 @@ def _by_our_clock(beat: ProgressIn, now: datetime) -> datetime:
         ) from None
 
 
-def _history_items(found: Sequence[Watched], resources: Resources) -> list[HistoryItemOut]:
+def _history_items(
+    found: Sequence[Watched], resources: Resources, visitor: Visitor
+) -> list[HistoryItemOut]:
     totals = totals_of(resources.marts, [one.vod for one in found])
     return [
         HistoryItemOut(
             **progress_out(one.vod, one.position_ms, one.client_at).model_dump(),
-            vod=vod_out(one.vod, totals.get(one.vod.id), resources),
+            vod=vod_out(one.vod, totals.get(one.vod.id), resources, visitor),
         )
         for one in found
     ]

@@ -63,7 +63,7 @@ def history(
     if visitor.user is None:
         return RedirectResponse(sign_in_path(request), status_code=303)
     with resources.library.session() as session:
-        found, total = watching.history(session, visitor.user.id, page, ITEMS_A_PAGE)
+        found, total = watching.history(session, visitor.user, page, ITEMS_A_PAGE)
         cards = load_views(session, [one.vod for one in found], resources, visitor)
     return draw(
         request,
