@@ -174,10 +174,12 @@ def clear(s: Session, user_id: str, at: datetime) -> int:
     return _remove(s, WatchProgress.user_id == user_id, at)
 
 
-def restore(s: Session, user_id: str, removed_at: datetime) -> int:
-    """Bring back what the user removed at that moment; how many VODs that are. Repeating it brings
-    back nothing more.
+def restore(s: Session, user_id: str, removed_at: datetime, now: datetime) -> int:
+    """Bring back what the user removed at that moment, if that is not longer ago than `UNDO_FOR`;
+    how many VODs that are. Repeating it brings back nothing more.
     """
+    if removed_at < now - UNDO_FOR:
+        return 0
     query = (
         update(WatchProgress)
         .where(WatchProgress.user_id == user_id, WatchProgress.removed_at == removed_at)
@@ -187,9 +189,13 @@ def restore(s: Session, user_id: str, removed_at: datetime) -> int:
     return len(s.scalars(query).all())
 
 
+def forget_removed(s: Session, now: datetime) -> None:
+    """Let go for good what anybody removed longer than `UNDO_FOR` ago."""
+    s.execute(delete(WatchProgress).where(WatchProgress.removed_at < now - UNDO_FOR))
+
+
 def _remove(s: Session, which: ColumnElement[bool], at: datetime) -> int:
-    # whoever removes cleans up: what anybody removed long enough ago goes for good
-    s.execute(delete(WatchProgress).where(WatchProgress.removed_at < at - UNDO_FOR))
+    forget_removed(s, at)  # whoever removes cleans up
     query = (
         update(WatchProgress)
         .where(which, WatchProgress.removed_at.is_(None))

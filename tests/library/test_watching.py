@@ -201,8 +201,8 @@ def test_what_was_removed_is_gone_until_it_is_undone_or_watched_again(
     save(library, user, vod, 70_000, NOW - 2 * SECOND)  # was on its way
     with library.session() as s:
         assert watching.history(s, user).total == 0
-        assert watching.restore(s, user.id, removed_at) == 1
-        assert watching.restore(s, user.id, removed_at) == 0
+        assert watching.restore(s, user.id, removed_at, NOW) == 1
+        assert watching.restore(s, user.id, removed_at, NOW) == 0
         assert watching.positions(s, user.id, [vod.id]) == {vod.id: 60_000}
         watching.remove(s, user.id, vod.id, removed_at)
     save(library, user, vod, 80_000, NOW)
@@ -224,8 +224,8 @@ def test_clearing_empties_one_history_and_can_be_undone_as_a_whole(
         assert watching.clear(s, user.id, NOW) == 2
         assert watching.history(s, user).total == 0
         assert watching.history(s, other).total == 1
-        assert watching.restore(s, other.id, NOW) == 0, "not another one's"
-        assert watching.restore(s, user.id, NOW) == 2
+        assert watching.restore(s, other.id, NOW, NOW) == 0, "not another one's"
+        assert watching.restore(s, user.id, NOW, NOW) == 2
 
 
 def test_what_was_removed_long_ago_goes_for_good(
@@ -236,6 +236,8 @@ def test_what_was_removed_long_ago_goes_for_good(
         save(library, user, vod, 60_000, NOW - SECOND)
     with library.session() as s:
         watching.remove(s, user.id, first.id, NOW)
+        late = NOW + watching.UNDO_FOR + SECOND
+        assert watching.restore(s, user.id, NOW, late) == 0
         watching.remove(s, user.id, second.id, NOW + watching.UNDO_FOR)
         assert s.scalar(select(func.count()).select_from(WatchProgress)) == 2
         watching.remove(s, user.id, second.id, NOW + watching.UNDO_FOR + SECOND)

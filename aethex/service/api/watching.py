@@ -159,8 +159,8 @@ def read_history(
     "/watch-history/{vod_id}", summary="Take a VOD out of the history", responses=_RESPONSES
 )
 def remove_from_history(request: Request, vod_id: VodId) -> RemovedOut:
-    """It is gone from the history and from "continue watching", and is forgotten after an hour. It
-    comes back when it is watched again. Repeating it removes nothing more.
+    """It is gone from the history and from "continue watching", and cannot be had back after an
+    hour. It comes back when it is watched again. Repeating it removes nothing more.
     """
     user, now = required_user(request), datetime.now(UTC)
     with resources_of(request).library.session() as session:
@@ -182,7 +182,7 @@ def restore_history(request: Request, which: RestoreIn) -> RestoredOut:
     """Brings back what was removed from the history at that moment, for an hour after it."""
     user = required_user(request)
     with resources_of(request).library.session() as session:
-        restored = watching.restore(session, user.id, which.removed_at)
+        restored = watching.restore(session, user.id, which.removed_at, datetime.now(UTC))
     return RestoredOut(restored=restored)
 
 

@@ -114,7 +114,8 @@ def restore(
     except ValueError:
         raise bad_field("removed_at", "It is no time.", "Press undo on the page again.") from None
     with resources_of(request).library.session() as session:
-        watching.restore(session, user.id, at if at.tzinfo else at.replace(tzinfo=UTC))
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        watching.restore(session, user.id, at, datetime.now(UTC))
     return RedirectResponse(_page_path(page), status_code=303)
 
 
