@@ -49,6 +49,17 @@ def with_password(s: Session, username: str) -> tuple[User, str] | None:
     return (found[0], found[1]) if found else None
 
 
+def has_password(s: Session, user_id: str, password_hash: str) -> bool:
+    """Whether this is still the hash of the user's password. Nobody changes it before the
+    transaction ends: what is done here for who knew the password, a new one undoes.
+
+    Raises NotInLibrary.
+    """
+    _existing(s, user_id)  # whoever changes it locks the user first
+    query = select(Credential.password_hash).where(Credential.user_id == user_id)
+    return s.scalar(query) == password_hash
+
+
 def set_password(s: Session, actor: Actor, user_id: str, password_hash: str, now: datetime) -> None:
     """Give the user this password. Their sessions are the caller's to end. Raises NotInLibrary."""
     _existing(s, user_id)

@@ -37,6 +37,7 @@ MAX_QUERY_LENGTH = 200
 _MAX_WORDS = 16
 # The same characters as in `vod_search_vector`: what is space between words.
 _BETWEEN = "\x00-/:-@\\[-`{-\u00bf\u2000-\u206f\u3000-\u303f"
+_MARKS = re.compile("[\u0300-\u036f]")
 _SPLIT = re.compile(f"[{_BETWEEN}]+")
 _TERM = re.compile(r'(-?)(?:"([^"]*)(?:"|$)|(\S+))')
 
@@ -102,7 +103,8 @@ def search_text(q: str) -> str:
     can be typed is an error.
     """
     whole = q[:MAX_QUERY_LENGTH].encode(errors="replace").decode()  # without half characters
-    folded = unicodedata.normalize("NFKD", whole)
+    # accents go before it is taken apart: a word of accents alone, as ´ is one, is no word
+    folded = _MARKS.sub("", unicodedata.normalize("NFKD", whole))
     terms: list[str] = []
     is_either = False
     for found in _TERM.finditer(folded):
@@ -146,8 +148,7 @@ def _visible(is_owner: bool) -> ColumnElement[bool]:
 
 def _tsquery(text: str) -> Function[str]:
     # normalised before it was taken apart, so that nothing here can become a sign again
-    marks = "[\u0300-\u036f]"
-    folded = func.regexp_replace(func.lower(text), marks, "", "g")
+    folded = func.regexp_replace(func.lower(text), _MARKS.pattern, "", "g")
     return func.to_tsquery("pg_catalog.simple", folded, type_=TSQUERY)
 
 

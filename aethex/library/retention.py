@@ -123,10 +123,12 @@ def due_for_purge(s: Session, now: datetime, limit: int) -> list[Condemned]:
     return [_condemned(s, vod) for vod in s.scalars(query)]
 
 
-def begin_purge(s: Session, vod_id: str, now: datetime) -> bool:
-    """Claim a deleted VOD for good, if nobody has restored it meanwhile."""
+def begin_purge(s: Session, vod_id: str, since: datetime, now: datetime) -> bool:
+    """Claim a VOD that is deleted `since` then for good, if nobody has restored it meanwhile. One
+    that was restored and deleted again can be had back as long as any other.
+    """
     vod = s.scalars(select(Vod).where(Vod.id == vod_id).with_for_update()).one_or_none()
-    if vod is None or vod.deleted_at is None:
+    if vod is None or vod.deleted_at != since:
         return False
     vod.purge_started_at = vod.purge_started_at or now
     return True

@@ -70,6 +70,10 @@ def count(s: Session, user_id: str, now: datetime, keep: timedelta) -> int:
 
 
 def remove_old(s: Session, now: datetime, keep: timedelta) -> int:
-    """Remove the sessions that were not used within `keep`; how many."""
-    gone = delete(UserSession).where(UserSession.used_at <= now - keep)
-    return len(s.scalars(gone.returning(UserSession.digest)).all())
+    """Remove the sessions that were not used within `keep`, but none that somebody else is just
+    ending: the two would wait for each other. How many.
+    """
+    old = select(UserSession.digest).where(UserSession.used_at <= now - keep)
+    found = s.scalars(old.with_for_update(skip_locked=True)).all()
+    s.execute(delete(UserSession).where(UserSession.digest.in_(found)))
+    return len(found)

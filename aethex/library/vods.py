@@ -125,13 +125,6 @@ def get_listed(s: Session, vod_id: str) -> Vod | None:
     return s.scalars(select(Vod).where(Vod.id == vod_id, is_listed())).one_or_none()
 
 
-def get_visible(s: Session, vod_id: str, user: User | None) -> Vod | None:
-    """The VOD of this id if the user (None: nobody signed in) may see it: ready, not deleted, and
-    public or theirs.
-    """
-    return s.scalars(select(Vod).where(Vod.id == vod_id, is_visible_to(user))).one_or_none()
-
-
 def list_channel_vods(s: Session, channel_id: str, page: int = 1, per_page: int = 24) -> Page[Vod]:
     """A channel's VODs that everybody may see, the newest first.
 
@@ -231,10 +224,7 @@ def set_derived(s: Session, vod_id: str, made: DerivedObjects) -> Vod:
 
     `size_bytes` stays the size of all of its objects. Raises NotInLibrary.
     """
-    query = select(Vod).where(Vod.id == vod_id).with_for_update()
-    vod = s.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    if vod is None:
-        raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
+    vod = _locked(s, vod_id)
     grown = made.derived_bytes - (vod.derived_bytes or 0)
     if made.mp4_key is not None:
         grown += (made.mp4_bytes or 0) - (vod.mp4_bytes or 0)
@@ -310,7 +300,9 @@ def _existing(s: Session, vod_id: str) -> Vod:
 
 
 def _locked(s: Session, vod_id: str) -> Vod:
-    vod = s.scalars(select(Vod).where(Vod.id == vod_id).with_for_update()).one_or_none()
+    """The VOD as it is now, also where it was loaded before somebody else changed it."""
+    query = select(Vod).where(Vod.id == vod_id).with_for_update()
+    vod = s.scalars(query.execution_options(populate_existing=True)).one_or_none()
     if vod is None:
         raise NotInLibrary(f"There is no VOD {vod_id}: check the id.")
     return vod

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, t
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from aethex.library.models import Follow, Vod, WatchProgress
+from aethex.library.models import Follow, User, Vod, WatchProgress
 from aethex.library.pages import Page, offset_of
-from aethex.library.vods import is_listed
+from aethex.library.vods import is_listed, is_visible_to
 
 RESUME_FROM_MS = 10_000
 """Of "5 % or 10 s" the earlier one, which is 10 s from 200 s of length on; shorter content has 10 s
@@ -108,13 +108,13 @@ def positions(s: Session, user_id: str, vod_ids: Collection[str]) -> dict[str, i
 
 
 def history(
-    s: Session, user_id: str, page: int = 1, per_page: int = 24, *, vod_id: str | None = None
+    s: Session, user: User, page: int = 1, per_page: int = 24, *, vod_id: str | None = None
 ) -> Page[Watched]:
-    """What the user watched, the latest first, as far as everybody may see it; all, or one VOD.
+    """What the user watched, the latest first, as far as they may see it; all, or one VOD.
 
     Raises InvalidValue for a page out of bounds.
     """
-    query = _watched(user_id)
+    query = _watched(user)
     if vod_id is not None:
         query = query.where(WatchProgress.vod_id == vod_id)
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
@@ -123,11 +123,11 @@ def history(
     return Page([Watched(*row) for row in rows], total)
 
 
-def continue_watching(s: Session, user_id: str, limit: int) -> Sequence[Watched]:
+def continue_watching(s: Session, user: User, limit: int) -> Sequence[Watched]:
     """What the user began and did not finish, the latest first."""
     began = WatchProgress.position_ms >= RESUME_FROM_MS
     unfinished = WatchProgress.position_ms * 100 < Vod.duration_ms * WATCHED_PERCENT
-    rows = s.execute(_watched(user_id).where(began, unfinished).limit(limit))
+    rows = s.execute(_watched(user).where(began, unfinished).limit(limit))
     return [Watched(*row) for row in rows]
 
 
@@ -149,11 +149,12 @@ def recommended(s: Session, user_id: str, limit: int) -> Sequence[Vod]:
     return s.scalars(query).all()
 
 
-def _watched(user_id: str) -> Select[Vod, int, datetime]:
+def _watched(user: User) -> Select[Vod, int, datetime]:
+    is_theirs = (WatchProgress.user_id == user.id, WatchProgress.removed_at.is_(None))
     return (
         select(Vod, WatchProgress.position_ms, WatchProgress.client_at)
         .join(Vod, Vod.id == WatchProgress.vod_id)
-        .where(WatchProgress.user_id == user_id, WatchProgress.removed_at.is_(None), is_listed())
+        .where(*is_theirs, is_visible_to(user))
         .order_by(WatchProgress.client_at.desc(), WatchProgress.vod_id.desc())
     )
 
@@ -173,10 +174,12 @@ def clear(s: Session, user_id: str, at: datetime) -> int:
     return _remove(s, WatchProgress.user_id == user_id, at)
 
 
-def restore(s: Session, user_id: str, removed_at: datetime) -> int:
-    """Bring back what the user removed at that moment; how many VODs that are. Repeating it brings
-    back nothing more.
+def restore(s: Session, user_id: str, removed_at: datetime, now: datetime) -> int:
+    """Bring back what the user removed at that moment, if that is not longer ago than `UNDO_FOR`;
+    how many VODs that are. Repeating it brings back nothing more.
     """
+    if removed_at < now - UNDO_FOR:
+        return 0
     query = (
         update(WatchProgress)
         .where(WatchProgress.user_id == user_id, WatchProgress.removed_at == removed_at)
@@ -186,9 +189,13 @@ def restore(s: Session, user_id: str, removed_at: datetime) -> int:
     return len(s.scalars(query).all())
 
 
+def forget_removed(s: Session, now: datetime) -> None:
+    """Let go for good what anybody removed longer than `UNDO_FOR` ago."""
+    s.execute(delete(WatchProgress).where(WatchProgress.removed_at < now - UNDO_FOR))
+
+
 def _remove(s: Session, which: ColumnElement[bool], at: datetime) -> int:
-    # whoever removes cleans up: what anybody removed long enough ago goes for good
-    s.execute(delete(WatchProgress).where(WatchProgress.removed_at < at - UNDO_FOR))
+    forget_removed(s, at)  # whoever removes cleans up
     query = (
         update(WatchProgress)
         .where(which, WatchProgress.removed_at.is_(None))

@@ -29,14 +29,11 @@ class MediaPaths:
     loudness: str | None = None
 
 
-NO_PATHS = MediaPaths()
-
-
 def media_paths(tokens: MediaTokens, vod: Vod, reader_id: str | None = None) -> MediaPaths:
     """Signed paths, the same for hours, good for the VOD's length and six hours more.
 
     reader_id: the user whom they are for. A public VOD's are for everybody; those of a private one
-    work with this user's session alone, and there are none for nobody.
+    work with this user's session alone, and there are none for nobody. A deleted one has none.
     """
     path = _signer(tokens, vod, reader_id)
     return MediaPaths(
@@ -59,7 +56,7 @@ def _signer(
 ) -> Callable[[str | None], str | None]:
     """From a key to its signed path."""
     audience = AUDIENCE_PUBLIC if vod.is_public else reader_id
-    if audience is None:
+    if audience is None or vod.deleted_at is not None:
         return lambda _key: None
     prefix = f"vods/{vod.channel_id}/{vod.stream_id}/"
     token = tokens.issue(

@@ -21,13 +21,13 @@ from starlette.responses import Response
 from aethex.service import api, health, media, mediamtx, metrics, pages, static_files, webhooks
 from aethex.service.api.events import EventsCors
 from aethex.service.csrf import CsrfProtection
-from aethex.service.headers import HeadAsGet, SecurityHeaders
+from aethex.service.headers import HeadAsGet, SecurityHeaders, add_security_headers
 from aethex.service.openapi import complete_openapi
 from aethex.service.pages.errors import error_page, wants_page
 from aethex.service.pages.settings import answer_refused
 from aethex.service.pages.settings.sections import Refused
 from aethex.service.problems import Problem, as_problem, problem_response
-from aethex.service.resources import open_resources, working
+from aethex.service.resources import open_resources, resources_of, working
 from aethex.settings import Settings, get_settings
 
 _DESCRIPTION = """\
@@ -94,8 +94,13 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     """The one way in which errors leave: a page for people, problem+json for programs."""
     problem = as_problem(error)
     if wants_page(request):
-        return await anyio.to_thread.run_sync(error_page, request, problem)
-    return problem_response(problem, request)
+        answer: Response = await anyio.to_thread.run_sync(error_page, request, problem)
+    else:
+        answer = problem_response(problem, request)
+    # those of unexpected errors are sent outside of all middleware
+    public_url = resources_of(request).settings.effective_public_url
+    add_security_headers(answer.headers, is_https=public_url.startswith("https:"))
+    return answer
 
 
 async def _answer_refused(request: Request, refused: Exception) -> Response:

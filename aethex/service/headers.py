@@ -33,14 +33,24 @@ _ALWAYS = {
 }
 
 
+def add_security_headers(headers: MutableHeaders, *, is_https: bool) -> None:
+    """Add those that an answer does not set itself."""
+    for name, value in _ALWAYS.items():
+        headers.setdefault(name, value)
+    if is_https:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    headers.setdefault("Content-Security-Policy", _BARE_POLICY)
+
+
 class SecurityHeaders:
-    """Adds headers that an answer does not set itself; weakens entity tags of compressed ones."""
+    """Adds them to every answer of the application; weakens entity tags of compressed ones.
+
+    Not to answers to unexpected errors: these are made outside of all middleware.
+    """
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self.app = app
-        self.always = dict(_ALWAYS)
-        if is_https:
-            self.always["Strict-Transport-Security"] = "max-age=31536000"
+        self.is_https = is_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,9 +60,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self.always.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Content-Security-Policy", _BARE_POLICY)
+                add_security_headers(headers, is_https=self.is_https)
                 _weaken_tag_of_compressed(headers)
             await send(message)
 

@@ -135,11 +135,13 @@ def sign_in(request: Request, s: Session, user: User) -> str:
     Part of the caller's transaction.
     """
     now = datetime.now(UTC)
+    # begins first: that waits for who just changes the user, and who does ends sessions after it
+    begun = sessions.begin(s, user.id, now)
     if (secret := current_secret(request)) is not None:
         sessions.end(s, secret)
     sessions.remove_old(s, now, session_keep(request))
     request.state.visitor = Visitor(user)
-    return sessions.begin(s, user.id, now)
+    return begun
 
 
 def keep_signed_in(request: Request, response: Response, secret: str) -> None:
@@ -168,6 +170,13 @@ async def bearer_ahead(request: Request) -> None:
     """
     if bearer_token(request) is not None:
         await visitor_ahead(request)
+
+
+async def kept_nowhere(request: Request, response: Response) -> None:
+    """A dependency of the API's routes: no cache gives one person's answer to another."""
+    response.headers["Vary"] = "Cookie, Authorization"
+    if bearer_token(request) is not None or current_secret(request) is not None:
+        response.headers["Cache-Control"] = "private, no-store"
 
 
 def _find(request: Request) -> Visitor:

@@ -191,6 +191,8 @@ def _http_problem(error: HTTPException) -> Problem:
         allowed = headers.get("Allow", headers.get("allow", "GET"))
         detail = f"This address does not take that method. It takes {allowed}."
         return Problem(405, detail, headers=headers)
+    if error.status_code == 413:
+        return Problem(413, "The body is larger than anything that is taken here: send less.")
     return Problem(error.status_code, str(error.detail), headers=headers)
 
 
@@ -201,6 +203,8 @@ def _invalid(errors: Sequence[FieldProblem]) -> Problem:
 
 def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
     """One of pydantic's errors with the field's own name and a remedy."""
+    if item["type"] == "json_invalid":  # its place is a number of characters
+        return FieldProblem(field="body", detail="It is no JSON.", remedy="Send a JSON object.")
     location = [str(part) for part in item["loc"]]
     field = ".".join(location[1:]) or location[0]
     context = item.get("ctx") or {}

@@ -4,8 +4,9 @@ What belongs here: the bounds, and what an attempt is counted under. What does n
 (`library.attempts`), events of players (`ingest/rates.py`).
 
 An attempt is counted in the database before its password is looked at, and taken back when it was
-good. All processes count in the same rows, one after the other, so more processes or requests at
-once give nobody more attempts. Windows are fixed: they begin with the first attempt.
+good, or when it is refused: nothing was learned from it. All processes count in the same rows, one
+after the other, so more processes or requests at once give nobody more attempts. Windows are fixed:
+they begin with the first attempt.
 """
 
 from __future__ import annotations
@@ -83,8 +84,10 @@ class Throttle:
                 tries, end = attempts.count(s, bound.key, now, WINDOW)
                 if tries > bound.at_most:
                     ends.append(end)
-        if len(ends) > 1:
-            raise _too_many(int((max(ends) - now).total_seconds()) + 1)
+            if len(ends) > 1:
+                # takes all counts of it back: who is refused here must not use up for everybody
+                # what a username has
+                raise _too_many(int((max(ends) - now).total_seconds()) + 1)
         with self._library.session() as s:
             attempts.remove_old(s, now, WINDOW)
         return bounds

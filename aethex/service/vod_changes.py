@@ -60,8 +60,8 @@ def delete_vod(request: Request, vod_id: str) -> Vod:
                 "VODs of this channel are not deleted by hand: make it private instead.",
                 kind="delete-not-allowed",
             )
-        if vod.deleted_at is None:
-            vods.mark_deleted(session, vod_id, datetime.now(UTC))
+        now = datetime.now(UTC)
+        if vods.mark_deleted(session, vod_id, now).deleted_at == now:  # and not before
             audit.record(session, actor_of(request), "vod.delete", vod_id)
         return vod
 
@@ -70,12 +70,13 @@ def restore_vod(request: Request, vod_id: str) -> Vod:
     """Show it again. Raises Problem: 401, 403, 404, or 409 when its objects are going already."""
     required_user(request)
     with resources_of(request).library.session() as session:
-        was_deleted = own_vod(request, session, vod_id).deleted_at is not None
+        own_vod(request, session, vod_id)
+        now = datetime.now(UTC)
         try:
-            vod = vods.restore(session, vod_id, datetime.now(UTC))
+            vod = vods.restore(session, vod_id, now)
         except InvalidValue as error:
             raise Problem(409, str(error), kind="too-late") from None
-        if was_deleted:
+        if vod.restored_at == now:  # and not before
             audit.record(session, actor_of(request), "vod.restore", vod_id)
         return vod
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from aethex.library import Library, audit, retention, vods
+from aethex.library import Library, audit, retention, vods, watching
 from aethex.library.retention import Condemned
 from aethex.settings import Settings
 from aethex.store import Store
@@ -66,6 +66,7 @@ def clean_up_vods(
     progress: Progress | None = None,
 ) -> CleanedUp:
     """Hide what has expired, delete what was hidden long enough; a dry run only says what it would.
+    What people took out of their histories goes for good too.
 
     Raises StoreError and DatabaseUnreachable; what was done until then stays done.
     """
@@ -77,6 +78,8 @@ def clean_up_vods(
                 vods.mark_deleted(s, vod.id, now, "expired")
                 audit.record(s, audit.COMMAND_LINE, "vod.expire", vod.id, title=vod.title)
         due = retention.due_for_purge(s, now, _AT_MOST)
+        if not is_dry_run:  # nobody may have removed anything since, which would have done it
+            watching.forget_removed(s, now)
     for number, condemned in enumerate(due):
         if progress is not None:
             progress(condemned.title, number / len(due))
@@ -88,9 +91,9 @@ def clean_up_vods(
 
 
 def _purge(library: Library, store: Store, condemned: Condemned, now: datetime) -> Purged | None:
-    """Delete one VOD; None when it was restored meanwhile."""
+    """Delete one VOD; None when it was restored meanwhile, even if it is deleted again."""
     with library.session() as s:
-        if not retention.begin_purge(s, condemned.vod_id, now):
+        if not retention.begin_purge(s, condemned.vod_id, condemned.since, now):
             return None
     purged = _measured(store, condemned)
     for folder in condemned.folders:

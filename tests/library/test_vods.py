@@ -16,6 +16,7 @@ from aethex.library import (
     VodSegment,
     listings,
     new_id,
+    retention,
     vods,
 )
 from aethex.library.channels import ensure_channel
@@ -99,6 +100,21 @@ def test_parts_that_do_not_fit_together_are_refused(library, vod_parts, change, 
 def test_a_vod_of_an_unknown_stream_is_refused(library, vod_parts):
     with pytest.raises(NotInLibrary, match="st_nothing"):
         add(library, vod_parts(stream_id="st_nothing"))
+
+
+def test_what_somebody_else_did_meanwhile_is_seen_by_who_looked_before(library, vod_parts):
+    made = add(library, vod_parts())
+    with library.session() as s:
+        vods.get(s, made.id)
+        with library.session() as other:
+            vods.mark_deleted(other, made.id, START)
+        assert vods.mark_deleted(s, made.id, START + timedelta(1)).deleted_at == START
+    with library.session() as s:
+        vods.get(s, made.id)
+        with library.session() as other:
+            assert retention.begin_purge(other, made.id, START, START + timedelta(30))
+        with pytest.raises(InvalidValue, match="can no more be restored"):
+            vods.restore(s, made.id, START + timedelta(30))
 
 
 def test_only_vods_that_everybody_may_see_are_listed_the_newest_first(library, stream, vod_parts):

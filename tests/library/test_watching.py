@@ -146,8 +146,8 @@ def test_the_history_has_the_latest_first_in_pages(
     for n, vod in enumerate(made):
         save(library, user, vod, 60_000 * n, NOW - timedelta(minutes=n))
     with library.session() as s:
-        first = watching.history(s, user.id, 1, 2)
-        rest = watching.history(s, user.id, 2, 2)
+        first = watching.history(s, user, 1, 2)
+        rest = watching.history(s, user, 2, 2)
     assert [item.vod.title for item in first.items] == ["VOD 0", "VOD 1"]
     assert [(item.vod.title, item.position_ms) for item in rest.items] == [("VOD 2", 120_000)]
     assert (first.total, rest.total) == (3, 3)
@@ -162,9 +162,9 @@ def test_what_is_watched_or_hardly_begun_is_not_to_be_continued(
     save(library, user, gone, HOUR_MS // 2)
     with library.session() as s:
         vods.mark_deleted(s, gone.id, NOW)
-        found = watching.continue_watching(s, user.id, 10)
+        found = watching.continue_watching(s, user, 10)
         assert [item.vod.title for item in found] == ["half"]
-        assert watching.history(s, user.id).total == 3
+        assert watching.history(s, user).total == 3
 
 
 def test_new_vods_of_followed_channels_are_recommended_until_they_are_begun(
@@ -196,13 +196,13 @@ def test_what_was_removed_is_gone_until_it_is_undone_or_watched_again(
     with library.session() as s:
         assert watching.remove(s, user.id, vod.id, removed_at) == 1
         assert watching.remove(s, user.id, vod.id, NOW) == 0
-        assert watching.history(s, user.id).total == 0
+        assert watching.history(s, user).total == 0
         assert watching.positions(s, user.id, [vod.id]) == {}
     save(library, user, vod, 70_000, NOW - 2 * SECOND)  # was on its way
     with library.session() as s:
-        assert watching.history(s, user.id).total == 0
-        assert watching.restore(s, user.id, removed_at) == 1
-        assert watching.restore(s, user.id, removed_at) == 0
+        assert watching.history(s, user).total == 0
+        assert watching.restore(s, user.id, removed_at, NOW) == 1
+        assert watching.restore(s, user.id, removed_at, NOW) == 0
         assert watching.positions(s, user.id, [vod.id]) == {vod.id: 60_000}
         watching.remove(s, user.id, vod.id, removed_at)
     save(library, user, vod, 80_000, NOW)
@@ -222,10 +222,10 @@ def test_clearing_empties_one_history_and_can_be_undone_as_a_whole(
     with library.session() as s:
         watching.remove(s, user.id, made[0].id, NOW - SECOND)
         assert watching.clear(s, user.id, NOW) == 2
-        assert watching.history(s, user.id).total == 0
-        assert watching.history(s, other.id).total == 1
-        assert watching.restore(s, other.id, NOW) == 0, "not another one's"
-        assert watching.restore(s, user.id, NOW) == 2
+        assert watching.history(s, user).total == 0
+        assert watching.history(s, other).total == 1
+        assert watching.restore(s, other.id, NOW, NOW) == 0, "not another one's"
+        assert watching.restore(s, user.id, NOW, NOW) == 2
 
 
 def test_what_was_removed_long_ago_goes_for_good(
@@ -236,6 +236,8 @@ def test_what_was_removed_long_ago_goes_for_good(
         save(library, user, vod, 60_000, NOW - SECOND)
     with library.session() as s:
         watching.remove(s, user.id, first.id, NOW)
+        late = NOW + watching.UNDO_FOR + SECOND
+        assert watching.restore(s, user.id, NOW, late) == 0
         watching.remove(s, user.id, second.id, NOW + watching.UNDO_FOR)
         assert s.scalar(select(func.count()).select_from(WatchProgress)) == 2
         watching.remove(s, user.id, second.id, NOW + watching.UNDO_FOR + SECOND)

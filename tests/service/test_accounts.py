@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from aethex.library.passwords import Passwords
 from aethex.service import throttle
 from aethex.service.app import create_app
 from aethex.service.pages.own_paths import own_path
+from aethex.service.problems import Problem
 from aethex.settings import Settings
 from tests.service.conftest import Client, serving
 from tests.service.people import Person, person
@@ -257,6 +259,19 @@ def test_more_processes_and_requests_at_once_give_no_more_attempts(library: Libr
         assert sum(pool.map(attempt, range(24))) == 3
 
 
+@pytest.mark.usefixtures("few")
+def test_a_single_address_locks_nobody_out(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "SIGN_INS_OF_USER", 8)
+    bounds = throttle.Throttle(library, b"the same key of all")
+    for _ in range(20):
+        with suppress(Problem):
+            bounds.sign_in("ada", "192.0.2.1")
+    bounds.sign_in("ada", "198.51.100.7")  # from where she is herself
+    bounds.sign_in("somebody-else", "192.0.2.1")  # and who shares the address
+
+
 def test_the_counts_tell_neither_names_nor_addresses(client: Client, library: Library) -> None:
     sign_in(client, "wrong password", "somebody")
     with library.session() as s:
@@ -308,6 +323,30 @@ def test_changing_the_password_ends_all_other_sessions(client: Client) -> None:
     assert not is_signed_in(client, other)
     assert sign_in(client).status_code == 422
     assert sign_in(client, "another password").status_code == 303
+
+
+def test_who_is_just_signing_in_with_the_old_password_does_not_outlive_the_new_one(
+    client: Client, ada: Person, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a password is compared, which takes long, its owner changes it."""
+    matches = Passwords.matches
+
+    def matches_and_is_changed(self: Passwords, stored: str | None, password: str) -> bool:
+        is_right = matches(self, stored, password)
+        with library.session() as s:
+            hashed = self.hash("another password")
+            accounts.set_password(s, audit.COMMAND_LINE, ada.id, hashed, datetime.now(UTC))
+        return is_right
+
+    monkeypatch.setattr(Passwords, "matches", matches_and_is_changed)
+    assert sign_in(client).status_code == 422
+    monkeypatch.undo()
+    assert sign_in(client, "another password").status_code == 303
+    monkeypatch.setattr(Passwords, "matches", matches_and_is_changed)
+    fields = {"present": "another password", "password": "the thief's own"}
+    assert ada.post(client, "/settings/password", **fields).status_code == 422
+    monkeypatch.undo()
+    assert sign_in(client, "the thief's own").status_code == 422
 
 
 def settings_page(client: Client, cookie: str) -> str:
@@ -385,6 +424,20 @@ def test_settings_are_for_who_is_signed_in(client: Client) -> None:
     answer = client.get("/settings", headers={"Accept": "text/html"})
     assert answer.status_code == 401
     assert 'href="/sign-in?next=%2Fsettings"' in answer.text
+
+
+def test_who_signs_in_waits_for_nobody_elses_old_session(ada: Person, library: Library) -> None:
+    """Two that end an old session of their own, and then remove all, would each wait for the
+    other's.
+    """
+    now, keep = datetime.now(UTC), timedelta(days=30)
+    with library.session() as s:
+        mine, hers = (sessions.begin(s, ada.id, now - 2 * keep) for _ in range(2))
+    with library.session() as one, library.session() as other:
+        other.execute(text("set local lock_timeout = '1s'"))
+        assert sessions.end(one, mine)
+        assert sessions.end(other, hers)
+        assert sessions.remove_old(other, now, keep) == 0
 
 
 def test_old_sessions_are_removed_as_people_sign_in(

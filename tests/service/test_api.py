@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -172,3 +173,30 @@ def test_long_answers_are_compressed(client: Client, library: Library, folder_st
     answer = client.get(f"/api/channels/{channel_id}/vods")
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.json()["total"] == 1
+
+
+def test_no_json_can_fill_the_memory(client: Client) -> None:
+    """Also of nobody who is signed in, and without a length."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'{"vod_id": "'
+        while sent < 64:
+            sent += 1
+            yield b"x" * 65_536
+
+    answer = client.request("POST", "/api/watch-progress", content=endless())
+    assert (answer.status_code, sent) == (413, 2)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_what_is_no_json_is_said_so(client: Client) -> None:
+    answer = client.request(
+        "POST",
+        "/api/watch-progress",
+        content=b'{"vod_id": ',
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body"

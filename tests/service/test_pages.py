@@ -171,6 +171,23 @@ def test_pages_allow_no_script_and_no_frame_of_others(
     assert all(link.startswith(("/", "http://localhost:8000/vods/")) for link in links)
 
 
+def test_an_error_that_nobody_expected_has_the_same_headers(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = client.get("/", headers={"Accept": "text/html"})
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("unexpected")
+
+    monkeypatch.setattr("aethex.library.channels.list", fail)
+    for path in ("/", "/api/channels"):
+        failed = client.get(path, headers={"Accept": "text/html"})
+        assert failed.status_code == 500
+        assert "content-security-policy" in failed.headers
+        for name in ("x-frame-options", "x-content-type-options", "referrer-policy"):
+            assert failed.headers[name] == good.headers[name]
+
+
 def test_transport_security_is_asked_for_behind_https_only(settings: Settings) -> None:
     secure = settings.model_copy(update={"public_url": "https://live.example"})
     with serving(create_app(secure)) as client:

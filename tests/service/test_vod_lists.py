@@ -179,6 +179,28 @@ def test_a_deleted_vod_comes_back_until_its_objects_go(
     assert client.get(path, headers=owner.headers).status_code == 404
 
 
+def test_a_deleted_vod_has_no_address_of_its_video(
+    client: Client, library: Library, folder_store: Store, owner: Person
+) -> None:
+    made = add_vod(library, folder_store)
+    deleted = client.request("DELETE", f"/api/vods/{made.id}", headers=owner.headers).json()
+    listed = owner.get(client, f"/api/channels/{made.channel_id}/vods").json()["items"]
+    for one in (deleted, *listed):
+        assert [name for name, value in one.items() if name.endswith("_url") and value] == []
+
+
+def test_no_cache_keeps_what_an_owner_is_told(
+    client: Client, library: Library, folder_store: Store, owner: Person
+) -> None:
+    made = add_vod(library, folder_store, title="Secret plan", is_public=False)
+    for path in (f"/api/vods/{made.id}", f"/api/channels/{made.channel_id}/vods"):
+        answer = owner.get(client, path)
+        assert "Secret plan" in answer.text
+        assert answer.headers["cache-control"] == "private, no-store"
+    everybodys = client.get(f"/api/channels/{made.channel_id}/vods")
+    assert "Cookie, Authorization" in everybodys.headers["vary"]
+
+
 def test_where_creators_may_not_delete_it_is_refused(
     client: Client, library: Library, folder_store: Store, owner: Person
 ) -> None:
@@ -210,6 +232,33 @@ def test_forms_work_without_scripts(
     assert "The title is empty" in wrong.text
     assert ">kept<" in wrong.text
     assert other.post(client, f"{page}/edit", title="Mine").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("came_from", "goes_to"),
+    [
+        ("http://aethex.test/channel/gdq/vods?page=2", "/channel/gdq/vods?page=2"),
+        ("http://aethex.test/vods/{vod}/edit", "/vods/{vod}"),  # refused, and drawn there again
+        ("http://aethex.test///elsewhere.example/", "/"),
+        ("http://elsewhere.example/channel/gdq/vods", "/vods/{vod}"),
+    ],
+)
+def test_who_likes_without_scripts_is_back_on_a_page_of_ours(
+    client: Client,
+    library: Library,
+    folder_store: Store,
+    other: Person,
+    came_from: str,
+    goes_to: str,
+) -> None:
+    made = add_vod(library, folder_store)
+    answer = client.request(
+        "POST",
+        f"/vods/{made.id}/like",
+        data={"like": "on"},
+        headers={**other.headers, "Referer": came_from.format(vod=made.id)},
+    )
+    assert answer.headers["location"] == goes_to.format(vod=made.id)
 
 
 def test_the_view_is_remembered(client: Client, library: Library, folder_store: Store) -> None:

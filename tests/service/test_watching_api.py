@@ -14,7 +14,7 @@ from aethex.settings import Settings
 from aethex.store import Store
 from tests.service.conftest import Client
 from tests.service.content import MadeVod, add_vod
-from tests.service.people import Person, person
+from tests.service.people import Person, give_channel, person
 
 PROGRESS, HISTORY = "/api/watch-progress", "/api/watch-history"
 ROUTES = [
@@ -116,6 +116,25 @@ def test_a_wrong_clock_does_no_harm_when_it_says_when_it_sent(
     assert right["position_seconds"] == 80
 
 
+def test_an_older_beat_that_was_longer_under_way_never_moves_it_back(
+    client: Client, mika: Person, vod: MadeVod
+) -> None:
+    """As a player sends them: two requests, each with the moment of its sending."""
+    now = datetime.now(UTC)
+    older, newer = now - timedelta(seconds=12), now - timedelta(seconds=2)
+    kept = tell(client, mika, vod.id, 110, newer, sent_at=newer.isoformat())
+    assert tell(client, mika, vod.id, 100, older, sent_at=older.isoformat()) == kept
+
+
+def test_a_clock_that_is_far_behind_does_no_harm_either(
+    client: Client, mika: Person, vod: MadeVod
+) -> None:
+    tell(client, mika, vod.id, 60, datetime.now(UTC) - timedelta(minutes=5))
+    behind = datetime.now(UTC) - timedelta(hours=3)
+    kept = tell(client, mika, vod.id, 70, behind, sent_at=behind.isoformat())
+    assert kept["position_seconds"] == 70
+
+
 BAD_BEATS = [
     ({"position_seconds": -1}, "position_seconds"),
     ({"position_seconds": 1e12}, "position_seconds"),
@@ -123,6 +142,8 @@ BAD_BEATS = [
     ({"client_at": "yesterday"}, "client_at"),
     ({"client_at": "0001-01-01T00:00:00Z"}, "client_at"),
     ({"vod_id": "x" * 65}, "vod_id"),
+    ({"sent_at": "9998-01-01T00:00:00Z", "client_at": "1970-01-01T00:00:00Z"}, "client_at"),
+    ({"sent_at": "1970-01-01T00:00:00Z", "client_at": "9998-01-01T00:00:00Z"}, "client_at"),
 ]
 
 
@@ -131,6 +152,12 @@ def test_a_beat_that_cannot_be_names_the_field(client: Client, mika: Person) -> 
         answer = ask(client, mika, "POST", PROGRESS, BODIES[PROGRESS] | change)
         assert answer.status_code == 422
         assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_progress_of_what_is_no_vod_is_an_empty_list(client: Client, mika: Person) -> None:
+    for name in ("%00", "vod_%00", "nothing"):
+        answer = ask(client, mika, "GET", f"{PROGRESS}?vod_id={name}")
+        assert (answer.status_code, answer.json()["items"]) == (200, [])
 
 
 def test_what_others_cannot_see_cannot_be_watched_or_liked(
@@ -170,6 +197,24 @@ def test_the_history_lists_removes_clears_and_undoes(
     undo = {"removed_at": cleared["removed_at"]}
     assert ask(client, mika, "POST", f"{HISTORY}/restore", undo).json() == {"restored": 2}
     assert titles() == ["Day two", "Day one"]
+
+
+def test_a_private_vod_is_in_its_owners_history_and_in_nobody_elses(
+    client: Client, library: Library, mika: Person, other: Person, vod: MadeVod
+) -> None:
+    tell(client, other, vod.id, 600, datetime.now(UTC))
+    give_channel(library, "gdq", mika)
+    with library.session() as s:
+        vods.set_public(s, vod.id, False)
+    kept = tell(client, mika, vod.id, 600, datetime.now(UTC))
+    assert ask(client, mika, "GET", f"{PROGRESS}?vod_id={vod.id}").json()["items"] == [kept]
+    [item] = ask(client, mika, "GET", HISTORY).json()["items"]
+    media = client.get(item["vod"]["hls_url"], headers=mika.headers)
+    assert (media.status_code, media.headers["cache-control"]) == (200, "private, no-store")
+    for page in ("/history", "/"):
+        assert f"/vods/{vod.id}" in mika.get(client, page).text
+        assert f"/vods/{vod.id}" not in other.get(client, page).text
+    assert ask(client, other, "GET", HISTORY).json()["total"] == 0
 
 
 def test_liking_and_following_are_idempotent_and_told_to_the_lake_once(

@@ -16,11 +16,14 @@ from aethex.library import (
     Vod,
     VodRun,
     VodSegment,
+    WatchProgress,
     audit,
     captions,
     recording,
     retention,
+    users,
     vods,
+    watching,
 )
 from aethex.library.recording import RecordingWishes
 from aethex.settings import Settings
@@ -135,6 +138,24 @@ def test_a_deleted_vod_can_be_had_back_until_its_objects_go(
         vods.restore(s, vod.id, ENDED)
 
 
+def test_a_vod_that_is_deleted_anew_while_a_clean_up_runs_can_be_had_back(
+    library: Library, store: Store, settings: Settings
+):
+    vod = make(library, store, "twice")
+    delete(library, vod, ENDED)
+    now = ENDED + timedelta(days=30)
+
+    def regret_and_delete_again(_title: str, _share: float) -> None:
+        with library.session() as s:
+            vods.restore(s, vod.id, now)
+        delete(library, vod, now)
+
+    done = clean_up_vods(library, store, settings, now, progress=regret_and_delete_again)
+    assert done.purged == []
+    with library.session() as s:
+        assert vods.restore(s, vod.id, now + timedelta(days=29)).deleted_at is None
+
+
 def test_an_expired_vod_that_was_restored_stays_as_long_again(
     library: Library, store: Store, settings: Settings
 ):
@@ -225,6 +246,22 @@ def test_the_asset_and_the_command_say_what_they_did(
     assert "old [film]" in dry.stdout
     assert "are deleted" in aethex("vods", "clean-up").stdout
     assert keys(store) == set()
+
+
+def test_what_people_took_out_of_their_histories_goes_for_good(
+    library: Library, store: Store, settings: Settings
+):
+    vod = make(library, store, "watched")
+    later = ENDED + watching.UNDO_FOR + timedelta(seconds=1)
+    with library.session() as s:
+        user, row = users.ensure_user(s, "mika"), vods.get(s, vod.id)
+        assert row is not None
+        watching.save(s, user.id, row, 5_000, ENDED, ENDED)
+        watching.remove(s, user.id, vod.id, ENDED)
+    for now, is_dry_run, left in ((ENDED, False, 1), (later, True, 1), (later, False, 0)):
+        clean_up_vods(library, store, settings, now, is_dry_run=is_dry_run)
+        with library.session() as s:
+            assert s.scalar(select(func.count()).select_from(WatchProgress)) == left
 
 
 def test_captions_go_with_their_vod(library: Library, store: Store, settings: Settings):

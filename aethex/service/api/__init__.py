@@ -13,9 +13,16 @@ from aethex.service.api import (
     vods,
     watching,
 )
-from aethex.service.identity import bearer_ahead
+from aethex.service.identity import bearer_ahead, kept_nowhere
+
+_BODY_BYTES = 128 * 1024
+"""The largest JSON that is read into memory: a VOD's texts, with every character escaped."""
 
 router = APIRouter(prefix="/api")
 router.include_router(events.router)  # backends' tokens are its own
 for _noun in (channels, vods, captions, ledger, likes, trending, watching, analytics):
-    router.include_router(_noun.router, dependencies=[Depends(bearer_ahead)])
+    router.include_router(
+        _noun.router,
+        dependencies=[Depends(bearer_ahead), Depends(kept_nowhere)],
+        max_body_size=_BODY_BYTES,
+    )

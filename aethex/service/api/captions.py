@@ -46,6 +46,7 @@ async def bounded_body(request: Request) -> bytes:
     summary="Bring captions",
     responses=documented_problems(401, 403, 404, 409, 413, 422, 503),
     openapi_extra={"requestBody": _BODY},
+    max_body_size=MAX_BYTES,
 )
 def bring_captions(
     request: Request,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from aethex.lake.players import ContentTotals
-from aethex.library import Vod, captions, vods
+from aethex.library import Vod, captions
 from aethex.library.values import MAX_PROSE_LENGTH, MAX_TEXT_LENGTH
 from aethex.service import vod_changes
 from aethex.service.addresses import media_path, media_paths
@@ -36,20 +36,21 @@ class VodChanges(BaseModel):
 
 
 @router.get("/vods/{vod_id}", summary="One VOD", responses=documented_problems(404, 422, 503))
-def read_vod(request: Request, response: Response, vod_id: VodId) -> VodDetailOut:
+def read_vod(request: Request, vod_id: VodId) -> VodDetailOut:
     """A public VOD that can be played. Its channel's owner also reads it while it is private or
     deleted; for others it is as if it were not there.
     """
     resources, visitor = resources_of(request), visitor_of(request)
     with resources.library.session() as session:
         vod = visible_vod(session, visitor, vod_id)
-    response.headers["Vary"] = "Cookie, Authorization"
-    if not vods.is_listed_row(vod):
-        response.headers["Cache-Control"] = "private, no-store"
     return answer_vod(request, vod)
 
 
-@router.put("/vods/{vod_id}", summary="Change a VOD", responses=_CHANGES)
+@router.put(
+    "/vods/{vod_id}",
+    summary="Change a VOD",
+    responses=documented_problems(401, 403, 404, 413, 422, 503),
+)
 def change_vod(request: Request, vod_id: VodId, changes: VodChanges) -> VodDetailOut:
     """Its title, description, and whether everybody may see it. Only its channel's owner can."""
     vod = vod_changes.edit_vod(request, vod_id, **changes.model_dump())

@@ -19,15 +19,18 @@ from aethex.library.watching import Watched
 from aethex.service.api.moments import UtcMoment
 from aethex.service.api.schemas import Page, PageNumber, PerPage, UtcTime, VodId, VodOut, page_of
 from aethex.service.api.vods import vod_out
-from aethex.service.identity import required_user, visitor_of
-from aethex.service.problems import documented_problems
+from aethex.service.identity import Visitor, required_user, visitor_of
+from aethex.service.problems import bad_field, documented_problems
 from aethex.service.resources import Resources, resources_of
 from aethex.service.totals import totals_of
 from aethex.service.vod_access import visible_vod
 
 router = APIRouter(tags=["watching"])
 _RESPONSES = documented_problems(401, 403, 404, 422, 503)
+_WITH_BODY = documented_problems(401, 403, 404, 413, 422, 503)
 _MOST_SECONDS = 10 * 365 * 24 * 3600
+_UNDER_WAY = timedelta(seconds=30)
+"""So long a beat may take from the player to here."""
 
 
 class ProgressIn(BaseModel):
@@ -106,17 +109,17 @@ class RestoredOut(BaseModel):
     restored: int = Field(description="How many VODs.", examples=[1])
 
 
-@router.post("/watch-progress", summary="Tell how far a VOD is watched", responses=_RESPONSES)
+@router.post("/watch-progress", summary="Tell how far a VOD is watched", responses=_WITH_BODY)
 def save_progress(request: Request, beat: ProgressIn) -> ProgressOut:
     """Notes where the signed-in user is, and answers what is known now: the newest `client_at` of
     all devices wins, so an older beat that comes late, or one that comes twice, changes nothing.
     """
     user, visitor, now = required_user(request), visitor_of(request), datetime.now(UTC)
-    lead = beat.sent_at - now if beat.sent_at else timedelta(0)
+    was_there_at = _by_our_clock(beat, now)
     with resources_of(request).library.session() as session:
         vod = visible_vod(session, visitor, beat.vod_id)
         position_ms = round(beat.position_seconds * 1000)
-        kept = watching.save(session, user.id, vod, position_ms, beat.client_at - lead, now)
+        kept = watching.save(session, user.id, vod, position_ms, was_there_at, now)
     return progress_out(vod, kept.position_ms, kept.client_at)
 
 
@@ -132,8 +135,10 @@ def read_progress(
 ) -> Page[ProgressOut]:
     """How far the signed-in user came in each VOD, the latest first."""
     user = required_user(request)
+    if vod_id is not None and not is_id("vod", vod_id):
+        return page_of([], page=page, per_page=per_page, total=0)
     with resources_of(request).library.session() as session:
-        found, total = watching.history(session, user.id, page, per_page, vod_id=vod_id)
+        found, total = watching.history(session, user, page, per_page, vod_id=vod_id)
     items = [progress_out(one.vod, one.position_ms, one.client_at) for one in found]
     return page_of(items, page=page, per_page=per_page, total=total)
 
@@ -145,8 +150,8 @@ def read_history(
     """The VODs that the signed-in user watched, the latest first."""
     user, resources = required_user(request), resources_of(request)
     with resources.library.session() as session:
-        found, total = watching.history(session, user.id, page, per_page)
-    items = _history_items(found, resources)
+        found, total = watching.history(session, user, page, per_page)
+    items = _history_items(found, resources, visitor_of(request))
     return page_of(items, page=page, per_page=per_page, total=total)
 
 
@@ -154,8 +159,8 @@ def read_history(
     "/watch-history/{vod_id}", summary="Take a VOD out of the history", responses=_RESPONSES
 )
 def remove_from_history(request: Request, vod_id: VodId) -> RemovedOut:
-    """It is gone from the history and from "continue watching", and is forgotten after an hour. It
-    comes back when it is watched again. Repeating it removes nothing more.
+    """It is gone from the history and from "continue watching", and cannot be had back after an
+    hour. It comes back when it is watched again. Repeating it removes nothing more.
     """
     user, now = required_user(request), datetime.now(UTC)
     with resources_of(request).library.session() as session:
@@ -172,12 +177,12 @@ def clear_history(request: Request) -> RemovedOut:
     return RemovedOut(removed=removed, removed_at=now)
 
 
-@router.post("/watch-history/restore", summary="Undo a removal", responses=_RESPONSES)
+@router.post("/watch-history/restore", summary="Undo a removal", responses=_WITH_BODY)
 def restore_history(request: Request, which: RestoreIn) -> RestoredOut:
     """Brings back what was removed from the history at that moment, for an hour after it."""
     user = required_user(request)
     with resources_of(request).library.session() as session:
-        restored = watching.restore(session, user.id, which.removed_at)
+        restored = watching.restore(session, user.id, which.removed_at, datetime.now(UTC))
     return RestoredOut(restored=restored)
 
 
@@ -194,12 +199,32 @@ def progress_out(vod: Vod, position_ms: int, client_at: datetime) -> ProgressOut
     )
 
 
-def _history_items(found: Sequence[Watched], resources: Resources) -> list[HistoryItemOut]:
+def _by_our_clock(beat: ProgressIn, now: datetime) -> datetime:
+    """When the player was there. Raises Problem (422) where that cannot be a time.
+
+    A clock that is ahead shows; one that is behind looks the same as a beat that was under way. So
+    up to `_UNDER_WAY` nothing is put right: else a beat that arrives late would count as new.
+    """
+    if beat.sent_at is None:
+        return beat.client_at
+    ahead = beat.sent_at - now
+    wrong = ahead if ahead > timedelta(0) else min(timedelta(0), ahead + _UNDER_WAY)
+    try:
+        return beat.client_at - wrong
+    except OverflowError:
+        raise bad_field(
+            "client_at", "It is ages away from sent_at.", "Read both from the same clock."
+        ) from None
+
+
+def _history_items(
+    found: Sequence[Watched], resources: Resources, visitor: Visitor
+) -> list[HistoryItemOut]:
     totals = totals_of(resources.marts, [one.vod for one in found])
     return [
         HistoryItemOut(
             **progress_out(one.vod, one.position_ms, one.client_at).model_dump(),
-            vod=vod_out(one.vod, totals.get(one.vod.id), resources),
+            vod=vod_out(one.vod, totals.get(one.vod.id), resources, visitor),
         )
         for one in found
     ]

@@ -65,9 +65,10 @@ async def sign_in_with_password(
         )
     await anyio.to_thread.run_sync(resources.throttle.succeed, bounds)
     user, stored = found
+    entered = await anyio.to_thread.run_sync(enter, request, user, own_path(next_path), stored)
     if resources.passwords.is_outdated(stored):
         await _rehash(resources, user, stored, password)
-    return await anyio.to_thread.run_sync(enter, request, user, own_path(next_path))
+    return entered
 
 
 @router.get("/sign-up", response_class=HTMLResponse)
@@ -118,10 +119,18 @@ def leave(request: Request) -> Response:
     return response
 
 
-def enter(request: Request, user: User, next_path: str) -> Response:
-    """Begin the user's session and send the browser on, to a path of this service."""
+def enter(
+    request: Request, user: User, next_path: str, password_hash: str | None = None
+) -> Response:
+    """Begin the user's session and send the browser on, to a path of this service.
+
+    password_hash: of the password that was given. Where the user has another one by now, it is the
+    form again: a new password ends all sessions, also those that are just about to begin.
+    """
     response = RedirectResponse(next_path, status_code=303)
     with resources_of(request).library.session() as s:
+        if password_hash is not None and not accounts.has_password(s, user.id, password_hash):
+            return sign_in_form(request, next_path, username=user.username, error=_WRONG)
         secret = sign_in(request, s, user)
         audit.record(s, actor_of(request), "user.sign_in", user.id)
     keep_signed_in(request, response, secret)

@@ -6,6 +6,7 @@ the library), the same for programs (`api`).
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -14,10 +15,13 @@ from starlette.responses import RedirectResponse, Response
 
 from aethex.service import vod_changes
 from aethex.service.api.likes import change_follow, change_like
+from aethex.service.pages.own_paths import own_path
 from aethex.service.pages.routes import watch_page
 from aethex.service.problems import Problem
 
 router = APIRouter(include_in_schema=False)
+
+_FORM_OF_VOD = re.compile(r"^(/vods/[^/]+)/.*")
 
 OnOrOff = Annotated[Literal["on", "off"], Form()]
 
@@ -74,7 +78,9 @@ def restore(request: Request, vod_id: str) -> Response:
 def _back(request: Request, otherwise: str) -> Response:
     """To the page of ours that the form was on."""
     came_from = urlsplit(request.headers.get("referer", ""))
-    is_ours = came_from.netloc == request.headers.get("host") and came_from.path.startswith("/")
-    path = came_from.path.replace("//", "/") if is_ours else otherwise
-    query = f"?{came_from.query}" if is_ours and came_from.query else ""
-    return RedirectResponse(path + query, status_code=303)
+    if came_from.netloc != request.headers.get("host"):
+        return RedirectResponse(otherwise, status_code=303)
+    # a form that was refused was drawn at its own address, which shows nothing by itself
+    path = _FORM_OF_VOD.sub(r"\1", came_from.path)
+    query = f"?{came_from.query}" if came_from.query and path == came_from.path else ""
+    return RedirectResponse(own_path(path + query), status_code=303)

@@ -63,7 +63,7 @@ def history(
     if visitor.user is None:
         return RedirectResponse(sign_in_path(request), status_code=303)
     with resources.library.session() as session:
-        found, total = watching.history(session, visitor.user.id, page, ITEMS_A_PAGE)
+        found, total = watching.history(session, visitor.user, page, ITEMS_A_PAGE)
         cards = load_views(session, [one.vod for one in found], resources, visitor)
     return draw(
         request,
@@ -114,7 +114,8 @@ def restore(
     except ValueError:
         raise bad_field("removed_at", "It is no time.", "Press undo on the page again.") from None
     with resources_of(request).library.session() as session:
-        watching.restore(session, user.id, at if at.tzinfo else at.replace(tzinfo=UTC))
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        watching.restore(session, user.id, at, datetime.now(UTC))
     return RedirectResponse(_page_path(page), status_code=303)
 
 

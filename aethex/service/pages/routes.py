@@ -45,7 +45,7 @@ def home(request: Request) -> Response:
         live_channels = channels.by_ids(session, {stream.channel_id for stream in on_air})
         if visitor.user is not None:
             user_id = visitor.user.id
-            begun = [one.vod for one in watching.continue_watching(session, user_id, _BEGUN)]
+            begun = [one.vod for one in watching.continue_watching(session, visitor.user, _BEGUN)]
             followed = watching.recommended(session, user_id, _FOLLOWED)
             follows_any = bool(followed) or users.follows_any(session, user_id)
         cards = load_views(session, [*begun, *followed, *newest], resources, visitor)

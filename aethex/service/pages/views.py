@@ -11,7 +11,7 @@ from datetime import UTC
 
 from aethex.lake.players import ContentTotals
 from aethex.library import Channel, Stream, Vod, watching
-from aethex.service.addresses import NO_PATHS, media_paths
+from aethex.service.addresses import media_paths
 from aethex.service.api.schemas import utc_text
 from aethex.service.media_tokens import MediaTokens
 from aethex.service.pages.owner_notes import OwnerNotes
@@ -145,7 +145,7 @@ def vod_view(
 
     Its date is the stream's start, or when the VOD was made where that is unknown.
     """
-    paths = media_paths(tokens, vod, reader_id) if vod.deleted_at is None else NO_PATHS
+    paths = media_paths(tokens, vod, reader_id)
     at = (stream.started_at if stream else None) or vod.created_at
     length, picture = (
         duration_text(vod.duration_ms),

@@ -52,11 +52,11 @@ async def change_password(
         resources.throttle.sign_in, user.username, address_of(request)
     )
     stored = await anyio.to_thread.run_sync(_stored, request, user)
-    if not await resources.passwords.matches(stored, present):
-        raise Refused(SECTION.name, "present", "That is not your present password.")
+    if stored is None or not await resources.passwords.matches(stored, present):
+        raise _wrong()
     await anyio.to_thread.run_sync(resources.throttle.succeed, bounds)
     hashed = await resources.passwords.hash(password)
-    return await anyio.to_thread.run_sync(_keep, request, user, hashed)
+    return await anyio.to_thread.run_sync(_keep, request, user, stored, hashed)
 
 
 def _stored(request: Request, user: User) -> str | None:
@@ -65,9 +65,17 @@ def _stored(request: Request, user: User) -> str | None:
     return found[1] if found else None
 
 
-def _keep(request: Request, user: User, hashed: str) -> Response:
-    """The new password, and a session in place of all that there were."""
+def _wrong() -> Refused:
+    return Refused(SECTION.name, "present", "That is not your present password.")
+
+
+def _keep(request: Request, user: User, stored: str, hashed: str) -> Response:
+    """The new password in place of the one that is `stored`, and a session in place of all that
+    there were.
+    """
     with resources_of(request).library.session() as s:
+        if not accounts.has_password(s, user.id, stored):  # somebody else changed it meanwhile
+            raise _wrong()
         accounts.set_password(s, actor_of(request), user.id, hashed, datetime.now(UTC))
         sessions.end_all(s, user.id)
         secret = sign_in(request, s, user)
