@@ -42,6 +42,7 @@ class MuxWebhooks:
 
     name: ClassVar[str] = "mux"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MUX_WEBHOOK_SECRET",)
+    lets_publishers_in: ClassVar[bool] = False
 
     def __init__(self, secret: SecretStr, tolerance_seconds: float) -> None:
         self._secret = secret

@@ -90,6 +90,8 @@ class WebhookSource(Protocol):
     name: ClassVar[str]
     secret_settings: ClassVar[tuple[str, ...]]
     """The settings without which nothing of it can be verified; one of them is enough."""
+    lets_publishers_in: ClassVar[bool]
+    """Whether its server lets a publisher in unless it is answered that it may not."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:

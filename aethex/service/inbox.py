@@ -50,7 +50,7 @@ def utc_now() -> datetime:
 
 
 class KeyRefused(Exception):
-    """A publisher gave a stream key that is not its input's."""
+    """A publisher gave a stream key that is not its input's, or what cannot be read."""
 
 
 def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice]]:
@@ -67,11 +67,14 @@ def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice
 
 def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
     """Raises KeyRefused when the provider asks whether a publisher may publish, and it may not: its
-    input has a stream key, and another was given. What nobody has added may: it waits.
+    input has a stream key, and another was given. What nobody has added may: it waits. What cannot
+    be read may not: a publisher writes a part of it, and would be let in without a key.
     """
     try:
         notices = source.read(source.fields(sent))
-    except Unreadable:
+    except Unreadable as error:
+        if source.lets_publishers_in:
+            raise KeyRefused(str(error)) from error
         return
     for notice in notices:
         if not notice.is_publish_request or notice.input_id is None:
