@@ -143,6 +143,19 @@ def test_an_input_is_made_at_cloudflare_with_recording_switched_on(
     assert found.is_recorded_by_provider
 
 
+@pytest.mark.parametrize("seconds", [-1, 100_000])
+def test_nothing_is_made_at_the_provider_for_an_input_that_cannot_be_added(
+    aethex: Commands, library: Library, apis: ProviderApis, seconds: int
+) -> None:
+    options = ("--create", f"--reconnect-seconds={seconds}")
+    for provider in ("mux", "cloudflare"):
+        refused = aethex("inputs", "add", "gdq", provider, *options)
+        assert f"A reconnect window of {seconds} s cannot be" in refused.stderr
+    assert apis.asked == []
+    with library.session() as s:
+        assert inputs.list_inputs(s) == []
+
+
 def test_an_input_is_made_at_mux_with_the_same_reconnect_window(
     aethex: Commands, library: Library, apis: ProviderApis
 ) -> None:

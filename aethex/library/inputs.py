@@ -111,10 +111,6 @@ def add_input(
         raise InvalidValue(
             f"Input {external_id} of {provider} is there already: `aethex inputs list` shows whose."
         )
-    if not 0 <= reconnect_seconds <= MAX_RECONNECT_SECONDS:
-        raise InvalidValue(
-            f"A reconnect window of {reconnect_seconds} s cannot be: give 0 to 86400 seconds."
-        )
     made = ChannelInput(
         id=input_id,
         provider=provider,
@@ -124,7 +120,7 @@ def add_input(
         key_digest=key_digest(key) if key is not None else None,
         pull_url=valid_pull_url(pull_url) if pull_url is not None else None,
         is_recorded_by_provider=is_recorded_by_provider,
-        reconnect_seconds=reconnect_seconds,
+        reconnect_seconds=valid_reconnect_seconds(reconnect_seconds),
     )
     s.add(made)
     s.flush()
@@ -134,6 +130,16 @@ def add_input(
 def _check_provider(name: str) -> None:
     if not re.fullmatch(PROVIDER_PATTERN, name):
         raise InvalidValue(f"{name!r} cannot be a provider: write it as cloudflare.")
+
+
+def valid_reconnect_seconds(seconds: int) -> int:
+    """The window unchanged. Raises InvalidValue for one that cannot be."""
+    if not 0 <= seconds <= MAX_RECONNECT_SECONDS:
+        raise InvalidValue(
+            f"A reconnect window of {seconds} s cannot be: give 0 to {MAX_RECONNECT_SECONDS} "
+            "seconds."
+        )
+    return seconds
 
 
 def valid_pull_url(text: str) -> str:

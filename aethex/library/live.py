@@ -77,6 +77,12 @@ def signal(
     return s.get(Stream, stream_id) if stream_id else None
 
 
+def has_signal(s: Session, input_id: str, key: str) -> bool:
+    """Whether this signal of the input was recorded."""
+    query = select(InputSignal.id).where(InputSignal.input_id == input_id, InputSignal.key == key)
+    return s.scalar(query) is not None
+
+
 def settle(s: Session, now: datetime) -> list[Stream]:
     """End the streams whose reconnect window is over; those that just ended.
 

@@ -93,6 +93,8 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
         raise InputRefused("provider", "RTMP is not taken here: set AETHEX_RTMP_PORT.")
     name = valid_text(wanted.name, "input's name") if wanted.name.strip() else ""
     pull_url = None if wanted.pull_url is None else checked_pull_url(settings, wanted.pull_url)
+    # all is checked before the provider makes an input that nobody would know of
+    reconnect_seconds = inputs.valid_reconnect_seconds(_reconnect_seconds(wanted))
     with library.session() as s:
         if actor.user_id and len(inputs.list_inputs(s, wanted.channel_id)) >= MOST_OF_A_CHANNEL:
             raise InputRefused(
@@ -113,7 +115,7 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
             is_recorded_by_provider=kind.is_recorded_there
             if is_recorded_there is None
             else is_recorded_there,
-            reconnect_seconds=_reconnect_seconds(wanted),
+            reconnect_seconds=reconnect_seconds,
         )
         changes = {"provider": kind.name, "input_of": row.external_id}
         if pull_url is not None:  # the rest of the address may be a key

@@ -177,6 +177,7 @@ def _is_unknown(notice: Notice) -> bool:
 def _apply(s: Session, event: WebhookEvent, now: datetime) -> None:
     source = WEBHOOKS[event.provider]
     notice = _notice_of(source, event)
+    was_applied = event.state == "applied" and event.external_id == notice.input_id
     event.kind, event.external_id = notice.label, notice.input_id
     event.recording_id = notice.recording.external_id if notice.recording else None
     if event.state == "ignored" and event.note.startswith(_REFUSED):
@@ -186,7 +187,7 @@ def _apply(s: Session, event: WebhookEvent, now: datetime) -> None:
     elif notice.recording is not None:
         _apply_recording(s, event, notice.recording.external_id, now)
     else:
-        _apply_signal(s, event, notice, now)
+        _apply_signal(s, event, notice, now, was_applied=was_applied)
 
 
 _REFUSED = "refused: "
@@ -204,8 +205,12 @@ def _notice_of(source: type[WebhookSource], event: WebhookEvent) -> Notice:
     return [*same, *notices, Notice("unknown", None, note=event.note)][0]
 
 
-def _apply_signal(s: Session, event: WebhookEvent, notice: Notice, now: datetime) -> None:
+def _apply_signal(
+    s: Session, event: WebhookEvent, notice: Notice, now: datetime, *, was_applied: bool
+) -> None:
     of = inputs.by_external_id(s, event.provider, notice.input_id or "")
+    if was_applied and (of is None or not live.has_signal(s, of.id, event.key)):
+        return  # to an input that was removed since: its streams stay, and are not another one's
     if of is None:
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
@@ -229,7 +234,10 @@ def _apply_recording(s: Session, event: WebhookEvent, recording_id: str, now: da
     # Cloudflare may name a live input where it means its video
     names = [one.input_id for _, one in reversed(told) if one.input_id] or [recording_id]
     of = inputs.by_external_id(s, event.provider, names[0])
-    if of is None and names[0] != recording_id:
+    known = provider_recordings.get(s, event.provider, recording_id)
+    is_linked = known is not None and known.stream_id is not None  # its input may be removed since
+    if of is None and names[0] != recording_id and not is_linked:
+        event.external_id = names[0]  # also where only another event names it: it waits for that
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
     values = _folded(recordings)

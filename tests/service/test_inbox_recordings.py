@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
-from aethex.library import Channel, Library, ProviderRecording, inputs, provider_recordings
+from aethex.library import Channel, Library, ProviderRecording, Stream, inputs, provider_recordings
 from aethex.library import inbox as library_inbox
 from aethex.library.channels import ensure_channel
 from aethex.providers import WEBHOOKS
 from aethex.service import inbox
 from tests.providers import hooks
 from tests.providers.hooks import Hook, with_secrets
+from tests.supervise.platform import eventually
 
 START = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -139,6 +142,17 @@ def test_a_recording_of_nobodys_input_waits_for_it(library, channel, take):
     assert recording(library, "nginx_rtmp", "/rec/gdq.flv").path == "/rec/gdq.flv"
 
 
+def test_what_does_not_name_the_input_of_its_recording_waits_for_it_too(library, channel, take):
+    take(hooks.mux_asset("live_stream_completed", START))
+    take(hooks.mux_asset("static_renditions.ready", LATER, live_stream_id=None))
+    with library.session() as s:
+        assert library_inbox.due(s, 100) == []  # else it would be tried again and again
+        found = library_inbox.by_ids(s, library_inbox.select_ids(s, state="waiting"))
+        assert {one.note[:33] for one in found} == {"nobody has added input live1 of m"}
+    add(library, channel, "mux", "live1")
+    assert inbox.apply_waiting(library, lambda: LATER) == 2
+
+
 def test_a_servers_recordings_go_to_the_streams_that_they_were_made_in(library, channel, take):
     add(library, channel, "nginx_rtmp", "live/gdq")
     for n, path in enumerate(("/rec/1.flv", "/rec/2.flv")):
@@ -188,6 +202,87 @@ def test_signals_and_recordings_of_an_input_at_once_wait_for_each_other(
     with library.session() as s:
         assert {one.attempts for one in library_inbox.by_ids(s, ids)} == {0}
     assert recording(library, "mux", "asset1").state == "ready"
+
+
+def test_the_last_of_two_that_tell_of_a_recording_at_once_knows_both(
+    library, channel, take, monkeypatch
+):
+    """One has read what was told before the other came, and writes after it."""
+    add(library, channel, "mux", "live1")
+    take(hooks.mux_live("active", "live1", START), hooks.mux_live("idle", "live1", START + HOUR))
+    put = provider_recordings.put
+    others: list[Future[None]] = []
+
+    def put_late(s: Session, *values: Any) -> ProviderRecording:
+        if not others:
+            completed = hooks.mux_asset("live_stream_completed", START + HOUR)
+            others.append(pool.submit(take, completed))
+            eventually(lambda: others[0].done() or is_somebody_waiting(s))
+        return put(s, *values)
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(provider_recordings, "put", put_late)
+        take(hooks.mux_asset("ready", START + HOUR / 2, is_live=True))
+        others[0].result()
+    found = recording(library, "mux", "asset1")
+    assert (found.state, found.stream_id is not None) == ("ready", True)
+
+
+def is_somebody_waiting(s: Session) -> bool:
+    return bool(s.scalar(text("select exists (select from pg_locks where not granted)")))
+
+
+def test_a_recording_that_is_ready_after_its_input_was_removed_is_still_its_streams(
+    library, channel, take
+):
+    added = add(library, channel, "mux", "live1")
+    take(
+        hooks.mux_live("active", "live1", START),
+        hooks.mux_asset("ready", START + HOUR / 2, is_live=True),
+        hooks.mux_live("idle", "live1", START + HOUR),
+    )
+    before = recording(library, "mux", "asset1")
+    assert (before.state, before.stream_id is not None) == ("pending", True)
+    with library.session() as s:
+        inputs.remove(s, added)
+    take(hooks.mux_asset("live_stream_completed", START + HOUR))
+    found = recording(library, "mux", "asset1")
+    assert (found.state, found.stream_id) == ("ready", before.stream_id)
+    add(library, channel, "mux", "live1")
+    take(hooks.mux_asset("static_renditions.ready", START + 2 * HOUR))
+    assert recording(library, "mux", "asset1").stream_id == before.stream_id
+
+
+@pytest.mark.parametrize("owner", ["gdq", "another"])
+@pytest.mark.parametrize("is_replayed_between", [True, False])
+def test_a_replay_does_not_give_streams_of_a_removed_input_to_the_next_of_its_id(
+    library, channel, take, owner, is_replayed_between
+):
+    added = add(library, channel, "mux", "live1")
+    take(
+        hooks.mux_live("active", "live1", START),
+        hooks.mux_asset("live_stream_completed", START + HOUR),
+        hooks.mux_live("idle", "live1", START + HOUR),
+    )
+    before = recording(library, "mux", "asset1").stream_id
+    with library.session() as s:
+        inputs.remove(s, added)
+    if is_replayed_between:
+        replay(library)
+    with library.session() as s:
+        next_owner = ensure_channel(s, owner)
+    add(library, next_owner, "mux", "live1")
+    inbox.apply_waiting(library, lambda: LATER)
+    replay(library)
+    with library.session() as s:
+        assert [one.id for one in s.scalars(select(Stream))] == [before]
+    assert recording(library, "mux", "asset1").stream_id == before
+
+
+def replay(library: Library) -> None:
+    with library.session() as s:
+        ids = library_inbox.select_ids(s)
+    assert [inbox.apply(library, one, LATER, again=True) for one in ids] == ["applied"] * len(ids)
 
 
 def test_the_same_form_is_a_repeat_for_a_while_and_then_something_new(library, channel, take):
