@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -212,6 +212,17 @@ def set_stream_key(s: Session, input_id: str, key: str) -> ChannelInput:
     found.key_digest = key_digest(key)
     s.flush()
     return found
+
+
+def widen_reconnect(s: Session, input_id: str, seconds: int) -> None:
+    """Await a reconnect as long as the input's provider does, where that is longer: its recording
+    goes on until then. Never shorter, so that the order in which it is told does not matter.
+    """
+    s.execute(
+        update(ChannelInput)
+        .where(ChannelInput.id == input_id, ChannelInput.reconnect_seconds < seconds)
+        .values(reconnect_seconds=min(seconds, MAX_RECONNECT_SECONDS))
+    )
 
 
 def list_inputs(s: Session, channel_id: str | None = None) -> Sequence[ChannelInput]:

@@ -127,14 +127,17 @@ def whole(fields: Any, *path: str) -> int | None:
 
 
 def moment(fields: Any, *path: str) -> datetime | None:
-    """A time, ISO 8601 (also with nanoseconds) or seconds since 1970; without a zone it is UTC."""
+    """A time, ISO 8601 (also with nanoseconds) or seconds since 1970; without a zone it is UTC.
+
+    None for one of the year 1, which is Go's word for no time.
+    """
     found = at(fields, *path)
     try:
         if isinstance(found, str) and not found.isdecimal():
             shortened = re.sub(r"(\.\d{6})\d+", r"\1", found.strip())
             value = datetime.fromisoformat(shortened)
             value = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-            return value.astimezone(UTC)
+            return value.astimezone(UTC) if value.year > 1 else None
         seconds = number(fields, *path)
         return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
     except (ValueError, OverflowError, OSError):

@@ -63,6 +63,7 @@ class Notice:
     repeat_seconds: how long a repeat can be told from something new by its key; None: for ever.
     at: when it happened, by the provider's clock; None: it does not say.
     input_id: the provider's id of the input.
+    reconnect_seconds: how long after a disconnect its provider awaits a reconnect, where it says.
     stream_key: the key that a publisher gave, where the provider asks whether it may publish. It is
         a secret and stored nowhere.
     """
@@ -74,6 +75,7 @@ class Notice:
     repeat_seconds: float | None = FOR_EVER
     recording: Recording | None = None
     title: str | None = None
+    reconnect_seconds: int | None = None
     note: str = ""
     is_publish_request: bool = False
     stream_key: str | None = field(default=None, repr=False)

@@ -218,6 +218,8 @@ def _apply_signal(
     if kind not in ("connected", "disconnected", "ended"):
         inbox.finish(event, "ignored", notice.note, now)
         return
+    if notice.reconnect_seconds is not None:
+        inputs.widen_reconnect(s, of.id, notice.reconnect_seconds)
     stream = live.signal(s, of.id, kind, event.at, event.key, now, title=notice.title)
     provider_recordings.link(s, of.id, event.at)
     said = f"stream {stream.id}" if stream is not None else "no stream was under way"

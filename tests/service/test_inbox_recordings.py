@@ -91,6 +91,32 @@ def test_what_mux_tells_of_an_asset_is_whole_in_any_order(library, channel, take
     assert all(one == seen[0] for one in seen)
 
 
+def test_a_reconnect_in_the_window_that_mux_has_continues_the_stream(library, channel, take):
+    """The input was made in Mux' dashboard, with another window than ours; one asset is of both."""
+    add(library, channel, "mux", "live1")
+    times = [("active", 0), ("disconnected", 600), ("active", 800), ("idle", 3600)]
+    for order in permutations(times):
+        for event, seconds in order:
+            at = START + timedelta(seconds=seconds)
+            take(hooks.mux_live(event, "live1", at, reconnect_window=300))
+        with library.session() as s:
+            [stream] = s.scalars(select(Stream))
+            assert (stream.started_at, stream.ended_at) == (START, START + HOUR)
+            for row in [*library_inbox.by_ids(s, library_inbox.select_ids(s))]:
+                s.delete(row)
+            s.execute(text("delete from input_signals"))
+            s.execute(text("update channel_inputs set reconnect_seconds = 60"))
+            s.delete(stream)
+
+
+def test_an_event_without_a_time_happened_when_it_came(library, channel, take):
+    add(library, channel, "owncast", "gdq")
+    take(hooks.owncast("STREAM_STARTED", timestamp="0001-01-01T00:00:00Z"))
+    with library.session() as s:
+        [event] = library_inbox.by_ids(s, library_inbox.select_ids(s))
+        assert (event.state, event.at) == ("applied", LATER)
+
+
 def test_an_asset_that_is_ready_while_live_is_pending(library, channel, take):
     add(library, channel, "mux", "live1")
     take(hooks.mux_asset("ready", START, is_live=True))
