@@ -59,7 +59,8 @@ class Notice:
     """One thing that a provider tells.
 
     key: the same for repeats, among all of the provider's; None: its provider says nothing by which
-        a repeat could be known, so that only what comes again at once is one.
+        a repeat could be known, so that only what comes again at once is one. `source:<id>:…` says
+        by which connection somebody publishes (`library.spells`).
     repeat_seconds: how long a repeat can be told from something new by its key; None: for ever.
     at: when it happened, by the provider's clock; None: it does not say.
     input_id: the provider's id of the input.

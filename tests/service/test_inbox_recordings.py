@@ -321,6 +321,23 @@ def test_the_same_form_is_a_repeat_for_a_while_and_then_something_new(library, c
     assert [(one.received_at - START).total_seconds() for one in found] == [0, 60, 3600]
 
 
+@pytest.mark.parametrize("last", ["s1", "s2"])
+def test_a_mediamtx_publisher_that_takes_anothers_place_stays_live(library, channel, take, last):
+    """Both hooks are commands that MediaMTX starts at once; either may arrive first."""
+    add(library, channel, "mediamtx", "gdq")
+    take(hooks.mediamtx("available", source_id="s1"), at=START)
+    both = {
+        "s1": hooks.mediamtx("unavailable", source_id="s1"),
+        "s2": hooks.mediamtx("available", source_id="s2"),
+    }
+    first = both.pop("s2" if last == "s1" else "s1")
+    take(first, at=START + HOUR)
+    take(*both.values(), at=START + HOUR + timedelta(milliseconds=3))
+    inbox.Inbox(library, lambda: LATER).settle()
+    with library.session() as s:
+        assert [one.status for one in s.scalars(select(Stream))] == ["live"]
+
+
 def test_a_mediamtx_source_that_comes_back_is_something_new(library, channel, take):
     add(library, channel, "mediamtx", "gdq")
     for source in ("s1", "s1", "s2"):
