@@ -240,7 +240,10 @@ def remove(s: Session, input_id: str) -> None:
     locked(s, input_id)
     live = select(Stream.id).where(Stream.input_id == input_id, Stream.status == "live").limit(1)
     if (stream_id := s.scalar(live)) is not None:
-        raise InvalidValue(f"Stream {stream_id} is live on input {input_id}: end it first.")
+        raise InvalidValue(
+            f"Stream {stream_id} is live on input {input_id}: end it first, by "
+            "stopping the encoder, or where nobody streams by `aethex inputs end`."
+        )
     s.execute(delete(ChannelInput).where(ChannelInput.id == input_id))
 
 

@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
+from ulid import ULID
 
 from aethex.fetch import FetchError, checked_address
-from aethex.library import ChannelInput, InvalidValue, Library, audit, inputs
+from aethex.library import (
+    ChannelInput,
+    InvalidValue,
+    Library,
+    audit,
+    inputs,
+    live,
+    provider_recordings,
+)
 from aethex.library.audit import Actor
 from aethex.library.values import valid_text
 from aethex.providers import INPUT_MAKERS, MadeInput
@@ -142,6 +151,26 @@ def rotate(library: Library, settings: Settings, actor: Actor, input_id: str) ->
         inputs.set_stream_key(s, input_id, key)
         audit.record(s, actor, "input.new_key", input_id, channel_id=row.channel_id)
     return Given(row, publish_address(settings, row), key)
+
+
+def end(library: Library, actor: Actor, input_id: str) -> str:
+    """End the stream that is live on an input, because nobody will say that it is over: the webhook
+    of its end was lost, or its server died. What connects then is the next. The stream's id.
+
+    Raises NotInLibrary, and InvalidValue where none is live, or our recorder knows by itself.
+    """
+    now = inbox.utc_now()
+    with library.session() as s:
+        row = inputs.locked(s, input_id)
+        if row.provider in inputs.OUR_PROVIDERS:
+            raise InvalidValue("The recorder ends it: stop the encoder, or what is pulled.")
+        stream = live.live_stream(s, input_id)
+        if stream is None:
+            raise InvalidValue(f"No stream is live on input {input_id}.")
+        live.signal(s, input_id, "ended", now, f"operator:{ULID()}", now)
+        provider_recordings.link(s, input_id, now)
+        audit.record(s, actor, "input.end", input_id, channel_id=row.channel_id, stream=stream.id)
+        return stream.id
 
 
 def remove(library: Library, actor: Actor, input_id: str) -> None:

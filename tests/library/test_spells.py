@@ -52,7 +52,8 @@ def test_a_connection_whose_place_was_taken_ends_nothing(told, expected):
     for n, word in enumerate(told.split()):
         what, _, source = word.partition(":")
         key = f"source:{source}:{n}" if source else str(n)
-        made.append(Signal(KINDS[what[0]], START + timedelta(seconds=float(what[1:])), key))
+        at = START + timedelta(seconds=float(what[1:]))
+        made.append(Signal(KINDS[what[0]], at, key))  # pyright: ignore[reportArgumentType]
     assert [seconds(one) for one in fold(reversed(made), WINDOW, LATER)] == expected
 
 
