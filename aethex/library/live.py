@@ -274,6 +274,9 @@ def _planned(s: Session, of: ChannelInput, spell: Spell) -> Stream | None:
 
 
 def _new(s: Session, of: ChannelInput, spell: Spell, title: str | None) -> Stream:
+    # a provider's title is anybody's text: without control characters, and as long as others
+    title = " ".join("".join(c if c.isprintable() else " " for c in title or "").split())
+    title = title[:_TITLE_LENGTH].strip()
     if not title:
         channel = s.get_one(Channel, of.channel_id)
         day = spell.started_at

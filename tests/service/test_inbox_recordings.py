@@ -109,6 +109,22 @@ def test_a_reconnect_in_the_window_that_mux_has_continues_the_stream(library, ch
             s.delete(stream)
 
 
+@pytest.mark.parametrize(
+    ("told", "title"),
+    [
+        (" Speed\n\trun ", "Speed run"),
+        ("".join(chr(0x4E00 + n) for n in range(1990)), None),  # no index takes all of it
+        ("\u200b\u202e", "gdq, 30 January 2026"),
+    ],
+)
+def test_a_providers_title_is_fitted_to_be_one(library, channel, take, told, title):
+    add(library, channel, "owncast", "gdq")
+    take(hooks.owncast("STREAM_STARTED", at=START, streamTitle=told))
+    with library.session() as s:
+        [stream] = s.scalars(select(Stream))
+    assert stream.title == (title or told[:250])
+
+
 def test_an_event_without_a_time_happened_when_it_came(library, channel, take):
     add(library, channel, "owncast", "gdq")
     take(hooks.owncast("STREAM_STARTED", timestamp="0001-01-01T00:00:00Z"))
