@@ -143,6 +143,45 @@ def test_an_input_is_made_at_cloudflare_with_recording_switched_on(
     assert found.is_recorded_by_provider
 
 
+def test_a_stream_whose_end_nobody_told_is_ended_by_hand(
+    aethex: Commands, library: Library, settings: Settings
+) -> None:
+    good(aethex("inputs", "add", "gdq", "cloudflare", "in1"))
+    [added] = service_inputs(library)
+    keep(library, settings, hooks.cloudflare_live("connected", "in1", NOW))
+    service_inbox.apply_waiting(library, service_inbox.utc_now)
+    assert "aethex inputs end" in aethex("inputs", "remove", added).stderr
+    assert "has ended" in good(aethex("inputs", "end", added))
+    assert "No stream is live" in aethex("inputs", "end", added).stderr
+    keep(library, settings, hooks.cloudflare_live("disconnected", "in1", NOW))  # it comes after all
+    service_inbox.apply_waiting(library, service_inbox.utc_now)
+    with library.session() as s:
+        stream = live.last_streams(s, [added])[added]
+    assert (stream.status, stream.started_at) == ("ended", NOW)
+    good(aethex("inputs", "remove", added))
+    good(aethex("inputs", "add", "gdq", "rtmp"))
+    [ours] = service_inputs(library)
+    assert "The recorder ends it" in aethex("inputs", "end", ours).stderr
+
+
+def service_inputs(library: Library) -> list[str]:
+    with library.session() as s:
+        return [one.id for one in inputs.list_inputs(s)]
+
+
+@pytest.mark.parametrize("seconds", [-1, 100_000])
+def test_nothing_is_made_at_the_provider_for_an_input_that_cannot_be_added(
+    aethex: Commands, library: Library, apis: ProviderApis, seconds: int
+) -> None:
+    options = ("--create", f"--reconnect-seconds={seconds}")
+    for provider in ("mux", "cloudflare"):
+        refused = aethex("inputs", "add", "gdq", provider, *options)
+        assert f"A reconnect window of {seconds} s cannot be" in refused.stderr
+    assert apis.asked == []
+    with library.session() as s:
+        assert inputs.list_inputs(s) == []
+
+
 def test_an_input_is_made_at_mux_with_the_same_reconnect_window(
     aethex: Commands, library: Library, apis: ProviderApis
 ) -> None:

@@ -135,6 +135,19 @@ def rotate(
 
 
 @app.command()
+def end(
+    input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
+) -> None:
+    """End the stream that is live on an input, where its provider's word of the end was lost."""
+    from aethex.library.audit import COMMAND_LINE
+    from aethex.service import channel_inputs
+
+    with open_library(get_settings()) as library:
+        stream_id = channel_inputs.end(library, COMMAND_LINE, input_id)
+    output.print(f"Stream {stream_id} has ended.", soft_wrap=True)
+
+
+@app.command()
 def remove(
     input_id: Annotated[str, typer.Argument(help="Id of the input, as the list shows it.")],
 ) -> None:

@@ -50,6 +50,7 @@ _NOT_PUBLIC_6 = [
         "ff00::/8",
     )
 ]
+_PUBLIC_6 = IPv6Network("2000::/3")  # nothing else is given out; Python calls some of it global
 _NAT64 = IPv6Network("64:ff9b::/96")
 _NEVER_4 = [IPv4Network("0.0.0.0/8"), IPv4Network("224.0.0.0/4"), IPv4Network("255.255.255.255")]
 _NEVER_6 = [IPv6Network("::/128"), IPv6Network("ff00::/8")]
@@ -143,6 +144,8 @@ class Policy:
             return False
         if is_named or any(address in network for network in self._networks):
             return True
+        if isinstance(address, IPv6Address) and address not in _PUBLIC_6:
+            return False
         return address.is_global and not _is_in(address, _NOT_PUBLIC_4, _NOT_PUBLIC_6)
 
 
@@ -168,12 +171,13 @@ def parsed_url(url: str, schemes: Sequence[str] = ("http", "https")) -> httpx.UR
     try:
         parsed = httpx.URL(url)
         parsed.raw_host.decode("ascii")
+        host = parsed.host  # raises for what only looks like Punycode
     except (httpx.InvalidURL, ValueError) as error:
         raise FetchRefused(f"{shown(url)}: this is no address ({error}).") from None
     if parsed.scheme not in schemes:
         expected = ", ".join(schemes)
         raise FetchRefused(f"{shown(url)}: only {expected} is asked, not {parsed.scheme!r}.")
-    if not parsed.host:
+    if not host:
         raise FetchRefused(f"{shown(url)}: an address needs a host.")
     if parsed.userinfo:
         raise FetchRefused(f"{shown(url)}: an address with a user or password is not asked.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select, update
+from sqlalchemy import exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,9 @@ from aethex.library.ids import new_id
 from aethex.library.models import ChannelInput, WebhookEvent, WebhookState
 
 _MOST_NOTE = 500
+_LOCK_RECORDING = text(
+    "select pg_advisory_xact_lock(hashtextextended(:provider || ' ' || :recording_id, 1))"
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,10 @@ def of_input(s: Session, provider: str, external_id: str) -> Sequence[str]:
 
 
 def of_recording(s: Session, provider: str, recording_id: str) -> Sequence[WebhookEvent]:
-    """All that was told of one recording, whatever became of it."""
+    """All that was told of one recording, whatever became of it. Nobody else gets it until the
+    session ends: who read less would write what it says over what is newer.
+    """
+    s.execute(_LOCK_RECORDING, {"provider": provider, "recording_id": recording_id})
     query = select(WebhookEvent).where(
         WebhookEvent.provider == provider, WebhookEvent.recording_id == recording_id
     )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -80,10 +80,6 @@ def add_input(
     if provider == "pull" and pull_url is None:
         raise InvalidValue("An input that is pulled needs an address: give its URL.")
     external_id = input_id if external_id is None else valid_text(external_id, "input's id")
-    if not 0 <= reconnect_seconds <= MAX_RECONNECT_SECONDS:
-        raise InvalidValue(
-            f"A reconnect window of {reconnect_seconds} s cannot be: give 0 to 86400 seconds."
-        )
     values = {
         "id": input_id,
         "provider": provider,
@@ -93,7 +89,7 @@ def add_input(
         "key_digest": key_digest(key) if key is not None else None,
         "pull_url": valid_pull_url(pull_url) if pull_url is not None else None,
         "is_recorded_by_provider": is_recorded_by_provider,
-        "reconnect_seconds": reconnect_seconds,
+        "reconnect_seconds": valid_reconnect_seconds(reconnect_seconds),
     }
     made = s.scalars(  # in one step: two that add it at once are told alike
         insert(ChannelInput)
@@ -111,6 +107,16 @@ def add_input(
 def _check_provider(name: str) -> None:
     if not re.fullmatch(PROVIDER_PATTERN, name):
         raise InvalidValue(f"{name!r} cannot be a provider: write it as cloudflare.")
+
+
+def valid_reconnect_seconds(seconds: int) -> int:
+    """The window unchanged. Raises InvalidValue for one that cannot be."""
+    if not 0 <= seconds <= MAX_RECONNECT_SECONDS:
+        raise InvalidValue(
+            f"A reconnect window of {seconds} s cannot be: give 0 to {MAX_RECONNECT_SECONDS} "
+            "seconds."
+        )
+    return seconds
 
 
 def valid_pull_url(text: str) -> str:
@@ -185,6 +191,17 @@ def set_stream_key(s: Session, input_id: str, key: str) -> ChannelInput:
     return found
 
 
+def widen_reconnect(s: Session, input_id: str, seconds: int) -> None:
+    """Await a reconnect as long as the input's provider does, where that is longer: its recording
+    goes on until then. Never shorter, so that the order in which it is told does not matter.
+    """
+    s.execute(
+        update(ChannelInput)
+        .where(ChannelInput.id == input_id, ChannelInput.reconnect_seconds < seconds)
+        .values(reconnect_seconds=min(seconds, MAX_RECONNECT_SECONDS))
+    )
+
+
 def list_inputs(s: Session, channel_id: str | None = None) -> Sequence[ChannelInput]:
     """All inputs, or one channel's, the oldest first."""
     query = select(ChannelInput).order_by(ChannelInput.id)
@@ -200,7 +217,10 @@ def remove(s: Session, input_id: str) -> None:
     locked(s, input_id)
     live = select(Stream.id).where(Stream.input_id == input_id, Stream.status == "live").limit(1)
     if (stream_id := s.scalar(live)) is not None:
-        raise InvalidValue(f"Stream {stream_id} is live on input {input_id}: end it first.")
+        raise InvalidValue(
+            f"Stream {stream_id} is live on input {input_id}: end it first, by "
+            "stopping the encoder, or where nobody streams by `aethex inputs end`."
+        )
     s.execute(delete(ChannelInput).where(ChannelInput.id == input_id))
 
 

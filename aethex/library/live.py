@@ -77,6 +77,12 @@ def signal(
     return s.get(Stream, stream_id) if stream_id else None
 
 
+def has_signal(s: Session, input_id: str, key: str) -> bool:
+    """Whether this signal of the input was recorded."""
+    query = select(InputSignal.id).where(InputSignal.input_id == input_id, InputSignal.key == key)
+    return s.scalar(query) is not None
+
+
 def settle(s: Session, now: datetime) -> list[Stream]:
     """End the streams whose reconnect window is over; those that just ended.
 
@@ -268,6 +274,9 @@ def _planned(s: Session, of: ChannelInput, spell: Spell) -> Stream | None:
 
 
 def _new(s: Session, of: ChannelInput, spell: Spell, title: str | None) -> Stream:
+    # a provider's title is anybody's text: without control characters, and as long as others
+    title = " ".join("".join(c if c.isprintable() else " " for c in title or "").split())
+    title = title[:_TITLE_LENGTH].strip()
     if not title:
         channel = s.get_one(Channel, of.channel_id)
         day = spell.started_at

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from aethex.library import inputs
 from aethex.library.ids import new_id
 from aethex.library.live import stream_at
-from aethex.library.models import ProviderRecording
+from aethex.library.models import ProviderRecording, Stream
 
 SLACK = timedelta(minutes=5)
 """How far from a stream a recording's start may lie and still be its: encoders start late, and some
@@ -97,5 +97,9 @@ def ready(s: Session, limit: int = 100) -> Sequence[ProviderRecording]:
 def _link(s: Session, recording: ProviderRecording) -> None:
     if recording.input_id is None or recording.started_at is None:
         return
+    if recording.stream_id is not None:
+        found = s.get(Stream, recording.stream_id)
+        if found is not None and found.input_id is None:
+            return  # that stream's input was removed: another one of its id has other streams
     stream = stream_at(s, recording.input_id, recording.started_at, SLACK)
     recording.stream_id = stream.id if stream is not None else None

@@ -9,6 +9,8 @@ say together does not depend on how they came:
 - `disconnected` leaves it waiting for the reconnect window. A `connected` no later than the
   window's last moment continues it; a later one starts the next spell. The first of several
   disconnects counts.
+- `disconnected` of a connection that another one has taken the place of says nothing: servers tell
+  of both at once, and which is heard first is chance. It is known by keys `source:<its id>:…`.
 - `ended`, or a window that is over, ends it at the moment of the disconnect (of `ended` itself,
   where it was still connected). What connects after `ended` starts the next spell at once.
 - `disconnected` and `ended` without a spell say nothing: nobody knows since when. Their `connected`
@@ -33,6 +35,12 @@ class Signal:
     key: str
     stream_id: str | None = None
 
+    @property
+    def source(self) -> str | None:
+        """The connection that it is of, where its key says."""
+        mark, _, rest = self.key.partition(":")
+        return rest.partition(":")[0] or None if mark == "source" else None
+
 
 @dataclass(slots=True)
 class Spell:
@@ -46,6 +54,10 @@ class Spell:
     kept_id: str | None = None
     """The stream that it has to stay, of those that `fold` was told to keep apart."""
     signals: list[Signal] = field(default_factory=list[Signal])
+    source: str | None = None
+    """The connection that it is live by."""
+    replaced: set[str] = field(default_factory=set[str])
+    """Those that it was live by before."""
 
 
 def fold(
@@ -90,6 +102,11 @@ def _after(spell: Spell, signal: Signal) -> Spell | None:
     match signal.kind:
         case "connected":
             spell.left_at = None
+            if spell.source is not None:
+                spell.replaced.add(spell.source)
+            spell.source = signal.source
+        case "disconnected" if signal.source != spell.source and signal.source in spell.replaced:
+            pass
         case "disconnected":
             spell.left_at = spell.left_at or signal.at
         case "ended":

@@ -6,8 +6,9 @@ starts in every child.
 
 LIMITS is JSON: `parent` (process id), `memory_bytes`, `cpu_seconds`, `file_bytes`, `list` (folders
 whose names it may see), `read` (files and folders it may read), `write` (folders it may write),
-`network` (whether it keeps the network: only what takes a stream in does). The kernel's means are
-used where it has them; the limits that every Linux has are not optional.
+`network` (whether it keeps the network: only what takes a stream in does), `ports` (of that, the
+only TCP ports that it may connect to; null: all). The kernel's means are used where it has them;
+the limits that every Linux has are not optional.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_VERSION_FLAG = 1
-_LANDLOCK_PATH_BENEATH = 1
+_LANDLOCK_PATH_BENEATH, _LANDLOCK_NET_PORT = 1, 2
+_LANDLOCK_PORTS_SINCE = 4  # Linux 6.7
+_CONNECT_TCP = 1 << 1
 # Landlock's file system rights: execute 1, write 2, read 4, list 8, then making, removing,
 # truncating.
 _LIST_FOLDER = 8
@@ -47,6 +50,8 @@ def main(arguments: list[str]) -> None:
         _leave_network(libc)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _restrict_files(libc, _paths(limits["list"]), _paths(limits["read"]), _paths(limits["write"]))
+    if limits["ports"] is not None:
+        _restrict_ports(libc, cast("list[int]", limits["ports"]))
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 256),
@@ -109,6 +114,22 @@ def _restrict_files(
         _allow(libc, ruleset, path, (_READ_FOLDER if os.path.isdir(path) else _READ_FILE) & handled)  # noqa: PTH112
     for path in writable:
         _allow(libc, ruleset, path, handled if os.path.isdir(path) else _WRITE_FILE & handled)  # noqa: PTH112
+    libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
+    os.close(ruleset)
+
+
+def _restrict_ports(libc: ctypes.CDLL, ports: list[int]) -> None:
+    """Landlock: only to these ports can be connected at all."""
+    version = libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION_FLAG)
+    if version < _LANDLOCK_PORTS_SINCE:
+        return
+    attributes = struct.pack("QQ", 0, _CONNECT_TCP)
+    ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
+    if ruleset < 0:
+        return
+    for port in ports:
+        rule = struct.pack("QQ", _CONNECT_TCP, port)
+        libc.syscall(_LANDLOCK_ADD, ruleset, _LANDLOCK_NET_PORT, rule, 0)
     libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     os.close(ruleset)
 

@@ -174,18 +174,29 @@ def _last_line(text: str) -> str:
 
 
 def confined_with_network(
-    program: Sequence[str], *, readable: Sequence[Path], limits: Limits
+    program: Sequence[str],
+    *,
+    readable: Sequence[Path],
+    limits: Limits,
+    ports: Sequence[int] | None = None,
 ) -> list[str]:
     """The command of a program that takes a stream in from the network, in the sandbox.
+
+    `ports`: the only TCP ports that it may connect to, where the kernel offers that; None: all.
 
     It may write no file at all. Its caller starts it, in a session of its own and with an empty
     environment, watches it and kills it; `limits.wall_seconds` bounds its CPU time only.
     """
-    return [*_confined(None, readable, limits, has_network=True), *program]
+    return [*_confined(None, readable, limits, has_network=True, ports=ports), *program]
 
 
 def _confined(
-    scratch: Path | None, readable: Sequence[Path], limits: Limits, *, has_network: bool = False
+    scratch: Path | None,
+    readable: Sequence[Path],
+    limits: Limits,
+    *,
+    has_network: bool = False,
+    ports: Sequence[int] | None = None,
 ) -> list[str]:
     code = (_PROJECT_DIR / "aethex", sys.prefix, sys.base_prefix, *_SYSTEM_READABLE)
     policy = {
@@ -197,6 +208,7 @@ def _confined(
         "read": [str(path) for path in (*code, *readable)],
         "write": [*([] if scratch is None else [str(scratch)]), "/dev/null"],
         "network": has_network,
+        "ports": None if ports is None else [*ports],
     }
     return [sys.executable, "-I", "-S", str(_CONFINE), json.dumps(policy), "--"]
 

@@ -47,12 +47,18 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise Unreadable(f"The body is no JSON: {error}.") from error
 
 
-def read_form(body: bytes) -> dict[str, Any]:
-    """A form's fields, of repeated ones the last. Raises Unreadable."""
+def read_form(body: bytes, said_once: Collection[str] = ()) -> dict[str, Any]:
+    """A form's fields, of repeated ones the last. Raises Unreadable, also where one of `said_once`
+    is said differently a second time.
+    """
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except (UnicodeDecodeError, ValueError) as error:
         raise Unreadable(f"The body is no form: {error}.") from error
+    for name in said_once:
+        if len({value for key, value in pairs if key == name}) > 1:
+            raise Unreadable(f"The form says two things of {name}.")
+    return dict(pairs)
 
 
 def redact(fields: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:
@@ -121,14 +127,17 @@ def whole(fields: Any, *path: str) -> int | None:
 
 
 def moment(fields: Any, *path: str) -> datetime | None:
-    """A time, ISO 8601 (also with nanoseconds) or seconds since 1970; without a zone it is UTC."""
+    """A time, ISO 8601 (also with nanoseconds) or seconds since 1970; without a zone it is UTC.
+
+    None for one of the year 1, which is Go's word for no time.
+    """
     found = at(fields, *path)
     try:
         if isinstance(found, str) and not found.isdecimal():
             shortened = re.sub(r"(\.\d{6})\d+", r"\1", found.strip())
             value = datetime.fromisoformat(shortened)
             value = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-            return value.astimezone(UTC)
+            return value.astimezone(UTC) if value.year > 1 else None
         seconds = number(fields, *path)
         return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
     except (ValueError, OverflowError, OSError):

@@ -91,6 +91,7 @@ class CloudflareWebhooks:
         "AETHEX_CLOUDFLARE_WEBHOOK_SECRET",
         "AETHEX_CLOUDFLARE_NOTIFICATION_SECRET",
     )
+    lets_publishers_in: ClassVar[bool] = False
 
     def __init__(
         self, signing: SecretStr | None, notification: SecretStr | None, tolerance_seconds: float

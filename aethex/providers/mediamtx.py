@@ -62,7 +62,7 @@ class MediaMtxWebhooks(SharedTokenWebhooks):
         if event in _SEGMENT and path and text(fields, "segment_path"):
             return [_segment(fields, path)]
         kind: NoticeKind = _SIGNALS.get(event, "unknown") if path else "unknown"
-        key = f"{path}:{kind}:{source}" if source else digest(cls.redacted(fields))
+        key = f"source:{source}:{path}:{kind}" if source else digest(cls.redacted(fields))
         window = None if source else _AT_ONCE_SECONDS
         return [Notice(kind, key, None, path, window, note=event)]
 

@@ -42,6 +42,7 @@ class MuxWebhooks:
 
     name: ClassVar[str] = "mux"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MUX_WEBHOOK_SECRET",)
+    lets_publishers_in: ClassVar[bool] = False
 
     def __init__(self, secret: SecretStr, tolerance_seconds: float) -> None:
         self._secret = secret
@@ -77,7 +78,11 @@ class MuxWebhooks:
         data = at(fields, "data")
         if kind.startswith(_STREAM):
             signal = _SIGNALS.get(kind.removeprefix(_STREAM), "unknown")
-            return [Notice(signal, event_id, created_at, text(data, "id"), note=kind)]
+            window = whole(data, "reconnect_window")
+            live_id = text(data, "id")
+            return [
+                Notice(signal, event_id, created_at, live_id, reconnect_seconds=window, note=kind)
+            ]
         recording = _recording(kind, data)
         if recording is None:
             return [Notice("unknown", event_id, created_at, note=kind)]

@@ -19,6 +19,10 @@ from aethex.settings import Settings
 
 _SIGNALS: dict[str, NoticeKind] = {"publish": "connected", "publish_done": "disconnected"}
 _KEPT = {"call", "app", "flashver", "addr", "clientid", "name", "type", "recorder", "path"}
+_SAID_ONCE = ("call", "app", "name")
+"""What a publisher puts behind the name is put into the form too, as it is: another `name` there
+would be somebody else's.
+"""
 _AT_ONCE_SECONDS = 5.0
 """Its clients are numbered anew with each start, so the same form is soon something new."""
 
@@ -28,6 +32,7 @@ class NginxRtmpWebhooks(SharedTokenWebhooks):
 
     name: ClassVar[str] = "nginx_rtmp"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_NGINX_RTMP_WEBHOOK_TOKEN",)
+    lets_publishers_in: ClassVar[bool] = True
 
     @staticmethod
     def token(settings: Settings) -> SecretStr | None:
@@ -37,7 +42,7 @@ class NginxRtmpWebhooks(SharedTokenWebhooks):
     @classmethod
     def fields(cls, sent: Sent) -> dict[str, Any]:
         """Raises Unreadable."""
-        return read_form(sent.body)
+        return read_form(sent.body, said_once=_SAID_ONCE)
 
     @classmethod
     def redacted(cls, fields: Mapping[str, Any]) -> dict[str, Any]:

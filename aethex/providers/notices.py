@@ -59,10 +59,12 @@ class Notice:
     """One thing that a provider tells.
 
     key: the same for repeats, among all of the provider's; None: its provider says nothing by which
-        a repeat could be known, so that only what comes again at once is one.
+        a repeat could be known, so that only what comes again at once is one. `source:<id>:…` says
+        by which connection somebody publishes (`library.spells`).
     repeat_seconds: how long a repeat can be told from something new by its key; None: for ever.
     at: when it happened, by the provider's clock; None: it does not say.
     input_id: the provider's id of the input.
+    reconnect_seconds: how long after a disconnect its provider awaits a reconnect, where it says.
     stream_key: the key that a publisher gave, where the provider asks whether it may publish. It is
         a secret and stored nowhere.
     """
@@ -74,6 +76,7 @@ class Notice:
     repeat_seconds: float | None = FOR_EVER
     recording: Recording | None = None
     title: str | None = None
+    reconnect_seconds: int | None = None
     note: str = ""
     is_publish_request: bool = False
     stream_key: str | None = field(default=None, repr=False)
@@ -90,6 +93,8 @@ class WebhookSource(Protocol):
     name: ClassVar[str]
     secret_settings: ClassVar[tuple[str, ...]]
     """The settings without which nothing of it can be verified; one of them is enough."""
+    lets_publishers_in: ClassVar[bool]
+    """Whether its server lets a publisher in unless it is answered that it may not."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import SecretStr
 
@@ -28,6 +28,8 @@ class SharedTokenWebhooks(ABC):
     """Half of a WebhookSource: the token is right, and the sender's address one of the list, if
     there is one. `fields`, `redacted` and `read` are each server's own.
     """
+
+    lets_publishers_in: ClassVar[bool] = False
 
     def __init__(self, token: SecretStr, senders: Sequence[Network]) -> None:
         self._token = token

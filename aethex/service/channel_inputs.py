@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
+from ulid import ULID
 
 from aethex.fetch import FetchError, checked_address
-from aethex.library import ChannelInput, InvalidValue, Library, audit, inputs
+from aethex.library import (
+    ChannelInput,
+    InvalidValue,
+    Library,
+    audit,
+    inputs,
+    live,
+    provider_recordings,
+)
 from aethex.library.audit import Actor
 from aethex.library.values import valid_text
 from aethex.providers import INPUT_MAKERS, MadeInput
@@ -93,6 +102,8 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
         raise InputRefused("provider", "RTMP is not taken here: set AETHEX_RTMP_PORT.")
     name = valid_text(wanted.name, "input's name") if wanted.name.strip() else ""
     pull_url = None if wanted.pull_url is None else checked_pull_url(settings, wanted.pull_url)
+    # all is checked before the provider makes an input that nobody would know of
+    reconnect_seconds = inputs.valid_reconnect_seconds(_reconnect_seconds(wanted))
     with library.session() as s:
         if actor.user_id and len(inputs.list_inputs(s, wanted.channel_id)) >= MOST_OF_A_CHANNEL:
             raise InputRefused(
@@ -113,7 +124,7 @@ def add(library: Library, settings: Settings, actor: Actor, wanted: Wanted) -> G
             is_recorded_by_provider=kind.is_recorded_there
             if is_recorded_there is None
             else is_recorded_there,
-            reconnect_seconds=_reconnect_seconds(wanted),
+            reconnect_seconds=reconnect_seconds,
         )
         changes = {"provider": kind.name, "input_of": row.external_id}
         if pull_url is not None:  # the rest of the address may be a key
@@ -140,6 +151,26 @@ def rotate(library: Library, settings: Settings, actor: Actor, input_id: str) ->
         inputs.set_stream_key(s, input_id, key)
         audit.record(s, actor, "input.new_key", input_id, channel_id=row.channel_id)
     return Given(row, publish_address(settings, row), key)
+
+
+def end(library: Library, actor: Actor, input_id: str) -> str:
+    """End the stream that is live on an input, because nobody will say that it is over: the webhook
+    of its end was lost, or its server died. What connects then is the next. The stream's id.
+
+    Raises NotInLibrary, and InvalidValue where none is live, or our recorder knows by itself.
+    """
+    now = inbox.utc_now()
+    with library.session() as s:
+        row = inputs.locked(s, input_id)
+        if row.provider in inputs.OUR_PROVIDERS:
+            raise InvalidValue("The recorder ends it: stop the encoder, or what is pulled.")
+        stream = live.live_stream(s, input_id)
+        if stream is None:
+            raise InvalidValue(f"No stream is live on input {input_id}.")
+        live.signal(s, input_id, "ended", now, f"operator:{ULID()}", now)
+        provider_recordings.link(s, input_id, now)
+        audit.record(s, actor, "input.end", input_id, channel_id=row.channel_id, stream=stream.id)
+        return stream.id
 
 
 def remove(library: Library, actor: Actor, input_id: str) -> None:

@@ -50,7 +50,7 @@ def utc_now() -> datetime:
 
 
 class KeyRefused(Exception):
-    """A publisher gave a stream key that is not its input's."""
+    """A publisher gave a stream key that is not its input's, or what cannot be read."""
 
 
 def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice]]:
@@ -67,11 +67,14 @@ def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice
 
 def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
     """Raises KeyRefused when the provider asks whether a publisher may publish, and it may not: its
-    input has a stream key, and another was given. What nobody has added may: it waits.
+    input has a stream key, and another was given. What nobody has added may: it waits. What cannot
+    be read may not: a publisher writes a part of it, and would be let in without a key.
     """
     try:
         notices = source.read(source.fields(sent))
-    except Unreadable:
+    except Unreadable as error:
+        if source.lets_publishers_in:
+            raise KeyRefused(str(error)) from error
         return
     for notice in notices:
         if not notice.is_publish_request or notice.input_id is None:
@@ -174,6 +177,7 @@ def _is_unknown(notice: Notice) -> bool:
 def _apply(s: Session, event: WebhookEvent, now: datetime) -> None:
     source = WEBHOOKS[event.provider]
     notice = _notice_of(source, event)
+    was_applied = event.state == "applied" and event.external_id == notice.input_id
     event.kind, event.external_id = notice.label, notice.input_id
     event.recording_id = notice.recording.external_id if notice.recording else None
     if event.state == "ignored" and event.note.startswith(_REFUSED):
@@ -183,7 +187,7 @@ def _apply(s: Session, event: WebhookEvent, now: datetime) -> None:
     elif notice.recording is not None:
         _apply_recording(s, event, notice.recording.external_id, now)
     else:
-        _apply_signal(s, event, notice, now)
+        _apply_signal(s, event, notice, now, was_applied=was_applied)
 
 
 _REFUSED = "refused: "
@@ -201,8 +205,12 @@ def _notice_of(source: type[WebhookSource], event: WebhookEvent) -> Notice:
     return [*same, *notices, Notice("unknown", None, note=event.note)][0]
 
 
-def _apply_signal(s: Session, event: WebhookEvent, notice: Notice, now: datetime) -> None:
+def _apply_signal(
+    s: Session, event: WebhookEvent, notice: Notice, now: datetime, *, was_applied: bool
+) -> None:
     of = inputs.by_external_id(s, event.provider, notice.input_id or "")
+    if was_applied and (of is None or not live.has_signal(s, of.id, event.key)):
+        return  # to an input that was removed since: its streams stay, and are not another one's
     if of is None:
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
@@ -210,6 +218,8 @@ def _apply_signal(s: Session, event: WebhookEvent, notice: Notice, now: datetime
     if kind not in ("connected", "disconnected", "ended"):
         inbox.finish(event, "ignored", notice.note, now)
         return
+    if notice.reconnect_seconds is not None:
+        inputs.widen_reconnect(s, of.id, notice.reconnect_seconds)
     stream = live.signal(s, of.id, kind, event.at, event.key, now, title=notice.title)
     provider_recordings.link(s, of.id, event.at)
     said = f"stream {stream.id}" if stream is not None else "no stream was under way"
@@ -226,7 +236,10 @@ def _apply_recording(s: Session, event: WebhookEvent, recording_id: str, now: da
     # Cloudflare may name a live input where it means its video
     names = [one.input_id for _, one in reversed(told) if one.input_id] or [recording_id]
     of = inputs.by_external_id(s, event.provider, names[0])
-    if of is None and names[0] != recording_id:
+    known = provider_recordings.get(s, event.provider, recording_id)
+    is_linked = known is not None and known.stream_id is not None  # its input may be removed since
+    if of is None and names[0] != recording_id and not is_linked:
+        event.external_id = names[0]  # also where only another event names it: it waits for that
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
     values = _folded(recordings)

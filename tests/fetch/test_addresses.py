@@ -24,6 +24,7 @@ NOT_PUBLIC = [
     *("2001:db8::1", "2001:10::1", "2001:20::1", "2002:7f00:1::", "2002:a00:1::1"),
     *("2002:a9fe:a9fe::", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1"),
     *("fe80::1%eth0", "fec0::1", "ff02::1"),
+    *("::ffff:0:127.0.0.1", "::ffff:0:a9fe:a9fe", "200::1", "1::1", "4000::1", "8000::1"),
 ]
 
 
@@ -105,6 +106,7 @@ def test_what_is_named_opens_nothing_else(allow, address):
         *("http:///x", "http://", "http://user@a.example/", "http://u:p@a.example/"),
         *("http://a.example:22/", "http://a.example:25/", "http://a.example:0/", "http://a:99999/"),
         *("http://a.example\\@b.example/", "http://a.example/ x", "http://a.example/\r\nX: y"),
+        "http://xn--/",
         *("http://[::1/", "http://a..example/" + "x" * 9000, "javascript:alert(1)"),
     ],
 )

@@ -36,6 +36,28 @@ def seconds(spell: Spell) -> tuple[float, float | None]:
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("c0:A c100:B d101:A", [(0, None)]),  # B has taken A's place: which is told first is chance
+        ("c0:A d100:A c101:B", [(0, None)]),
+        ("c0:A c100:B d101:A d200:B", [(0, 200)]),
+        ("c0:A c100:B c101:A d102:B", [(0, None)]),
+        ("c0:A d100:B", [(0, 100)]),  # of B's connect nobody told
+        ("c0:A c100 d101:A", [(0, None)]),
+        ("c0:A d100:A d130:A", [(0, 100)]),
+    ],
+)
+def test_a_connection_whose_place_was_taken_ends_nothing(told, expected):
+    made = []
+    for n, word in enumerate(told.split()):
+        what, _, source = word.partition(":")
+        key = f"source:{source}:{n}" if source else str(n)
+        at = START + timedelta(seconds=float(what[1:]))
+        made.append(Signal(KINDS[what[0]], at, key))  # pyright: ignore[reportArgumentType]
+    assert [seconds(one) for one in fold(reversed(made), WINDOW, LATER)] == expected
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", []),

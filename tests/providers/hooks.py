@@ -102,8 +102,15 @@ def mux(
     return signed("mux", fields, "mux-signature", ("t", "v1"), now)
 
 
-def mux_live(event: str, live_id: str, at: datetime, **options: Any) -> Hook:
-    data = {"id": live_id, "status": "active", "stream_key": STREAM_KEY, "reconnect_window": 60}
+def mux_live(
+    event: str, live_id: str, at: datetime, reconnect_window: int = 60, **options: Any
+) -> Hook:
+    data = {
+        "id": live_id,
+        "status": "active",
+        "stream_key": STREAM_KEY,
+        "reconnect_window": reconnect_window,
+    }
     return mux(f"live_stream.{event}", data, at, **options)
 
 

@@ -130,6 +130,7 @@ REFUSED_INPUTS = [
     ("pull", {}, "needs an address"),
     ("pull", {"pull_url": "file:///etc/passwd"}, "cannot be pulled"),
     ("pull", {"pull_url": "http://169.254.169.254/x"}, "which is no public address"),
+    ("pull", {"pull_url": "http://xn--/x"}, "this is no address"),
     ("pull", {"pull_url": "rtmp://127.0.0.1/x"}, "which is no public address"),
     ("pull", {"pull_url": "http://no.such.host.invalid/x"}, "cannot be resolved"),
     ("mediamtx", {"external_id": "a", "pull_url": "rtmp://u:p@1.1.1.1/"}, "a user or password"),

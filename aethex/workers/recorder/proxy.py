@@ -4,7 +4,9 @@ What belongs here: `CONNECT` and plain requests, relayed to checked addresses. W
 addresses those are (`aethex.fetch`).
 
 A playlist from outside may name any address, and ffmpeg would resolve and ask it. So its HTTP and
-TLS go through here, where a name is resolved, checked, and connected to as checked.
+TLS go through here, where a name is resolved, checked, and connected to as checked. A playlist may
+also name `httpproxy://` addresses, which ffmpeg asks by itself; so its sandbox lets it connect to
+the proxy's port and no other (Linux 6.7 and later).
 """
 
 from __future__ import annotations
@@ -31,13 +33,15 @@ class CheckingProxy:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._server: asyncio.Server | None = None
+        self.port = 0
 
     async def start(self) -> str:
-        """Listen; the proxy's address."""
+        """Listen; the proxy's address. Its port is `port` from then on."""
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", 0, limit=_MOST_HEAD_BYTES
         )
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.port = self._server.sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
         """Listen no more."""

@@ -147,6 +147,7 @@ class Pulls:
                 pull_command(scheme),
                 readable=[find_ffmpeg(), *map(Path, trusted.values())],
                 limits=limits,
+                ports=[self._proxy.port] if scheme in _WEB_SCHEMES else None,
             ),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
