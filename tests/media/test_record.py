@@ -330,3 +330,34 @@ def test_the_size_in_the_parameters_is_the_size_of_the_picture(tmp_path: Path):
         avcc = _avcc(FlvReader().feed(path.read_bytes()))
         size = h264.picture_size(h264.parse_avcc(avcc).sps[0])
         assert (size.width, size.height, size.aspect) == expected
+
+
+@pytest.mark.parametrize("by_ms", [8_000_000, -8_000_000])
+def test_a_picture_that_is_to_be_shown_in_hours_is_shown_when_it_is_decoded(
+    events: list[Event], by_ms: int
+):
+    """One damaged offset would fill hours with silence, while all other streams wait."""
+    fifth = [one for one in events if isinstance(one, VideoFrame)][4]
+    late = replace(fifth, pts_ms=fifth.pts_ms + by_ms)
+    damaged = [late if one is fifth else one for one in events]
+    (run,) = recorded(damaged)
+    assert sum(lengths([run])[0]) == SECONDS * 1000
+    assert sum(one.frames for one in run.segments) == FRAMES
+
+
+def test_a_clock_that_stands_still_fills_no_disk(
+    events: list[Event], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aethex.media.record._MOST_SEGMENT_BYTES", 100_000)
+    still = [shifted(one, -at) for at, one in _with_times(events)]
+    with pytest.raises(UnreadableMedia, match="stands still"):
+        recorded(still)
+
+
+def test_sound_of_a_rate_that_does_not_exist_is_left_out(events: list[Event]):
+    """Silence in a hole would be millions of frames."""
+    megahertz = AudioConfig(((2 << 43) | (15 << 39) | (0xFFFFFF << 15) | (2 << 11)).to_bytes(6))
+    odd = [megahertz if isinstance(one, AudioConfig) else one for one in events]
+    (run,) = recorded(odd)
+    assert not run.started.has_sound
+    assert len(run.data) < 1_000_000
