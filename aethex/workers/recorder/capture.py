@@ -76,7 +76,7 @@ class Capture:
         closed: list[SpooledSegment] = []
         try:
             if before:
-                closed = await asyncio.to_thread(self._write, before)
+                await asyncio.to_thread(self._write, before, closed)
         except OSError as error:
             logger.error("recording of %s cannot be written: %s", self.stream_id, error)
             self._drop()
@@ -101,8 +101,8 @@ class Capture:
 
     # in a thread
 
-    def _write(self, outputs: Iterable[Output]) -> list[SpooledSegment]:
-        closed: list[SpooledSegment] = []
+    def _write(self, outputs: Iterable[Output], closed: list[SpooledSegment]) -> None:
+        """Segments that close are added to `closed`, also when what follows cannot be written."""
         for output in outputs:
             match output:
                 case RunStarted():
@@ -121,7 +121,6 @@ class Capture:
                         self.note_break("dropped")
                 case RunSeen():
                     pass
-        return closed
 
     def _start(self, started: RunStarted) -> RunSpool:
         facts = RunFacts(
