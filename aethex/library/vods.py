@@ -192,8 +192,9 @@ def media_access(s: Session, vod_id: str) -> MediaAccess | None:
 
 
 def runs_and_segments(s: Session, vod_id: str) -> Sequence[RunWithSegments]:
-    """A VOD's runs in order, each with its media segments."""
-    runs = s.scalars(select(VodRun).where(VodRun.vod_id == vod_id).order_by(VodRun.position)).all()
+    """A VOD's runs as they were recorded one after the other, each with its media segments."""
+    of_vod = select(VodRun).where(VodRun.vod_id == vod_id)
+    runs = s.scalars(of_vod.order_by(VodRun.started_at, VodRun.position)).all()
     by_run: dict[str, list[VodSegment]] = {run.id: [] for run in runs}
     query = select(VodSegment).where(VodSegment.run_id.in_(by_run.keys()))
     for segment in s.scalars(query.order_by(VodSegment.run_id, VodSegment.sequence)):

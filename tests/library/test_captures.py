@@ -18,6 +18,7 @@ from aethex.library import (
     captures,
     channels,
     inputs,
+    listings,
     live,
     new_id,
     retention,
@@ -71,7 +72,18 @@ def test_first_segments_at_once_are_of_one_vod(library: Library, stream: Stream)
     assert len(found) == 1
     with library.session() as s:
         runs = vods.runs_and_segments(s, found.pop())
-    assert [run.run.position for run in runs] == [*range(8)]
+    assert sorted(run.run.position for run in runs) == [*range(8)]
+
+
+def test_runs_play_in_the_order_in_which_they_were_recorded(library: Library, stream: Stream):
+    """The recorder of the second one was away with its disk when the third one came."""
+    first, second, third = (a_run(timedelta(minutes=n)) for n in range(3))
+    for run in (first, third, second):
+        vod_id = add(library, stream, run, 0)
+    with library.session() as s:
+        runs = [one.run.id for one in vods.runs_and_segments(s, vod_id)]
+        spans = [one.run_id for one in listings.run_spans(s, vod_id)]
+    assert runs == spans == [first.id, second.id, third.id]
 
 
 def test_sound_that_comes_late_is_told(library: Library, stream: Stream):

@@ -204,7 +204,7 @@ def sha256_of(path: Path) -> str:
 
 
 def _write_through(path: Path, data: bytes) -> None:
-    """A file that is there even when the power is lost: without it its segments are worth nothing."""
+    """A file that a loss of power leaves whole: without it its segments are worth nothing."""
     with FileIO(path, "wb") as file:
         _write_all(file, data)
         os.fsync(file.fileno())
