@@ -163,8 +163,7 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         if now - self._looked_back_at < self._pace.take_back_seconds:
             return
-        recorded = {publication.admission.input_id for publication in self._publications}
-        await asyncio.to_thread(self._desk.take_back, recorded)
+        await asyncio.to_thread(self._desk.take_back)
         self._looked_back_at = now
 
     async def _finish(self, capture: CaptureToFinish) -> None:

@@ -1,0 +1,79 @@
+"""What the recorder tells the library of an input, while it looks after streams that nobody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from aethex.library import ChannelInput, Library, SignalKind, channels, inputs, live
+from aethex.library.holds import Holds
+from aethex.postgres import DatabaseUnreachable
+from aethex.settings import Settings
+from aethex.workers.recorder import desk as desk_module
+from aethex.workers.recorder.desk import Desk
+
+KEY = "a-stream-key"
+
+
+@pytest.fixture
+def holds(settings: Settings) -> Iterator[Holds]:
+    holds = Holds(settings)
+    yield holds
+    holds.close()
+
+
+@pytest.fixture
+def desk(settings: Settings, library: Library, holds: Holds) -> Desk:
+    return Desk(settings, library, holds, lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def of(library: Library) -> ChannelInput:
+    with library.session() as s:
+        return inputs.add_input(s, channels.ensure_channel(s, "gdq").id, "rtmp", key=KEY)
+
+
+def is_awaited(library: Library, of: ChannelInput) -> bool:
+    """Whether its stream ends unless its encoder comes back."""
+    with library.session() as s:
+        return s.get_one(ChannelInput, of.id).settles_at is not None
+
+
+def test_an_encoder_that_has_just_come_is_not_taken_for_one_that_was_left(
+    desk: Desk, settings: Settings, library: Library, of: ChannelInput
+):
+    """It was let in, and nothing is recorded yet."""
+    assert desk.admit_key("rtmp", KEY) is not None
+    assert desk.take_back() == 0
+    assert not is_awaited(library, of)
+    other = Holds(settings)
+    assert not other.take(of.id)
+    other.close()
+
+
+def test_a_stream_whose_recorder_died_is_awaited(desk: Desk, library: Library, of: ChannelInput):
+    at = datetime.now(UTC)
+    with library.session() as s:
+        live.signal(s, of.id, "connected", at, "by one that died", at)
+    assert desk.take_back() == 1
+    assert is_awaited(library, of)
+
+
+def test_an_end_that_could_not_be_told_is_told_with_the_next_look(
+    desk: Desk, library: Library, of: ChannelInput, monkeypatch: pytest.MonkeyPatch
+):
+    def away(*_: object) -> None:
+        raise DatabaseUnreachable("away")
+
+    admission = desk.admit_key("rtmp", KEY)
+    assert admission is not None
+    kind: SignalKind = "disconnected"
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_module, "_FIRST_WAIT_SECONDS", 0)
+        patch.setattr(live, "signal", away)
+        with pytest.raises(DatabaseUnreachable):
+            desk.leave(admission, kind, None)
+    assert desk.take_back() == 1
+    assert is_awaited(library, of)
