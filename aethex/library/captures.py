@@ -28,7 +28,7 @@ from aethex.library.models import (
     VodRun,
     VodSegment,
 )
-from aethex.library.vods import NewRun, NewVodSegment, mark_deleted, restore
+from aethex.library.vods import NewRun, NewVodSegment, count_segments, mark_deleted, restore
 
 
 @dataclass(frozen=True)
@@ -199,10 +199,7 @@ def finish(s: Session, vod_id: str, segments: int, at: datetime) -> bool:
 
 def _has_exactly(s: Session, vod_id: str, segments: int) -> bool:
     s.execute(select(Capture.vod_id).where(Capture.vod_id == vod_id).with_for_update())
-    of_vod = (
-        select(func.count()).select_from(VodSegment).join(VodRun, VodRun.id == VodSegment.run_id)
-    )
-    return s.scalar(of_vod.where(VodRun.vod_id == vod_id)) == segments
+    return count_segments(s, vod_id) == segments
 
 
 # inputs that a recorder records

@@ -202,6 +202,14 @@ def runs_and_segments(s: Session, vod_id: str) -> Sequence[RunWithSegments]:
     return [RunWithSegments(run, by_run[run.id]) for run in runs]
 
 
+def count_segments(s: Session, vod_id: str) -> int:
+    """How many media segments a VOD has."""
+    of_vod = (
+        select(func.count()).select_from(VodSegment).join(VodRun, VodRun.id == VodSegment.run_id)
+    )
+    return s.scalar(of_vod.where(VodRun.vod_id == vod_id)) or 0
+
+
 def add_vod(
     s: Session, new: NewVod, runs: Sequence[NewRun], segments: Sequence[NewVodSegment]
 ) -> Vod:

@@ -177,7 +177,7 @@ def test_a_picture_that_cannot_be_recorded_does_not_make_a_stream_live(
     other = tmp_path / "hevc.flv"
     subprocess.run([*command, "log-level=none:keyint=30", str(other)], check=True)
 
-    async def pull_once(url: str) -> bool:
+    async def pull_once() -> bool:
         recorder = Recorder(recording, library)
         (pull,) = await asyncio.to_thread(recorder._desk.pulls)
         try:
@@ -189,7 +189,7 @@ def test_a_picture_that_cannot_be_recorded_does_not_make_a_stream_live(
 
     with serving_hls(other, tmp_path) as url:
         add_pull(library, url)
-        assert not asyncio.run(pull_once(url))
+        assert not asyncio.run(pull_once())
     with library.session() as s:
         assert s.scalars(select(Stream.status)).all() == []
 
