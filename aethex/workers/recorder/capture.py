@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from aethex.library import GapCause, new_id
@@ -26,6 +27,9 @@ from aethex.workers.recorder.archive import Archive
 from aethex.workers.recorder.spool import RunFacts, RunSpool, Spool, SpooledSegment
 
 logger = logging.getLogger(__name__)
+
+_DISK = ThreadPoolExecutor(8, "disk")
+"""Not asyncio's own threads: while the database is away, all of those may wait for it."""
 
 NoteBreak = Callable[[GapCause], None]
 
@@ -76,7 +80,8 @@ class Capture:
         closed: list[SpooledSegment] = []
         try:
             if before:
-                await asyncio.to_thread(self._write, before, closed)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(_DISK, self._write, before, closed)
         except OSError as error:
             logger.error("recording of %s cannot be written: %s", self.stream_id, error)
             self._drop()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from tests.workers.recorder.live_streams import (
     decoded_frames,
     end_stream,
     make_flv,
+    pieces_of,
 )
 
 
@@ -165,3 +169,28 @@ def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
     with library.session() as s:
         (vod,) = vods.list_stream_vods(s, stream.id)
         assert jobs.open_job(s, "derive", vod.id) is not None
+
+
+def test_recording_does_not_wait_for_what_waits_for_the_database(
+    studio: Studio, library: Library, flv: Path
+):
+    """Each encoder that is lost meanwhile has one of asyncio's threads wait."""
+    stream = add_live_stream(library)
+    is_back = threading.Event()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        waiting = loop.run_in_executor(None, is_back.wait)
+        capture = studio.capture(stream)
+        try:
+            async with asyncio.timeout(20):
+                await studio.feed(capture, pieces_of(flv))
+                await capture.finish()
+        finally:
+            is_back.set()
+        await waiting
+        assert capture.segments == 3
+        assert await studio.archive.drain(30)
+
+    asyncio.run(run())
