@@ -181,7 +181,7 @@ def publish(s: Session, vod_id: str, finished: Finished, segments: int, now: dat
     vod.derived_bytes = derived_bytes
     vod.size_bytes = finished.media_bytes + derived_bytes + (vod.mp4_bytes or 0)
     vod.status = "ready"
-    if finished.is_test:
+    if finished.is_test and vod.restored_at is None:  # else somebody wants it
         mark_deleted(s, vod_id, now, "test")
     elif vod.delete_reason == "test" and vod.purge_started_at is None:
         restore(s, vod_id, now)  # more of it came late

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from aethex.library import jobs
 from aethex.library.errors import InvalidValue, NotInLibrary
 from aethex.library.models import Channel, Stream, User, Vod, VodDeleteReason, VodRun, VodSegment
 from aethex.library.pages import Page, offset_of
@@ -306,6 +307,8 @@ def restore(s: Session, vod_id: str, now: datetime) -> Vod:
     if vod.purge_started_at is not None:
         raise InvalidValue(f"VOD {vod_id} can no more be restored: its video is being deleted.")
     if vod.deleted_at is not None:
+        if vod.delete_reason == "test" and vod.storyboard_key is None:
+            jobs.enqueue(s, DERIVE_KIND, vod_id)  # of tests nothing is made
         vod.deleted_at, vod.delete_reason, vod.restored_at = None, None, now
         s.flush()
     return vod

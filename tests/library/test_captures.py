@@ -18,6 +18,7 @@ from aethex.library import (
     captures,
     channels,
     inputs,
+    jobs,
     listings,
     live,
     new_id,
@@ -138,6 +139,22 @@ def test_a_test_recording_is_hidden_for_clean_up_until_more_of_it_comes(
         (due,) = retention.due_for_purge(s, START + timedelta(days=2), 10)
         assert (due.vod_id, due.reason) == (vod_id, "test")
         captures.publish(s, vod_id, finished(), 1, START)
+    with library.session() as s:
+        assert vods.get_listed(s, vod_id) is not None
+
+
+def test_a_test_that_its_owner_wants_back_is_a_vod_like_any_other(library: Library, stream: Stream):
+    """Storyboard, preview and MP4 were not made of it, and it is not hidden again."""
+    run = a_run()
+    vod_id = add(library, stream, run, 0)
+    with library.session() as s:
+        captures.publish(s, vod_id, finished(is_test=True), 1, START)
+    with library.session() as s:
+        vods.restore(s, vod_id, START)
+        assert jobs.open_job(s, vods.DERIVE_KIND, vod_id) is not None
+    add(library, stream, run, 1)
+    with library.session() as s:
+        captures.publish(s, vod_id, finished(is_test=True), 2, START)
     with library.session() as s:
         assert vods.get_listed(s, vod_id) is not None
 

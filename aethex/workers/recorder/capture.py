@@ -68,6 +68,8 @@ class Capture:
     async def finish(self) -> None:
         """No more bytes: what came is a segment."""
         await self._carry_out(list(self._segmenter.end()))
+        if self._seen_at is None:
+            logger.warning("no picture came of %s: nothing was recorded", self.stream_id)
         for codec in sorted(self._segmenter.left_out):
             logger.warning("sound of %s was left out: it is %s, not AAC", self.stream_id, codec)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 
 from aethex.library import Library, Stream, captures, channels, inputs, jobs, live, new_id, vods
 from aethex.library.ledger import ledger
+from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.store import Store
 from tests.workers.recorder.live_streams import (
@@ -169,6 +171,33 @@ def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
     with library.session() as s:
         (vod,) = vods.list_stream_vods(s, stream.id)
         assert jobs.open_job(s, "derive", vod.id) is not None
+
+
+def test_of_sound_alone_nothing_is_recorded_and_the_log_says_why(
+    studio: Studio, library: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    stream = add_live_stream(library)
+    sound = tmp_path / "sound.flv"
+    command = f"{find_ffmpeg()} -v error -f lavfi -i sine=b=4 -t 5 -c:a aac {sound}"
+    subprocess.run(command.split(), check=True)
+    studio.record(stream, sound)
+    assert f"no picture came of {stream.id}" in caplog.text
+    with library.session() as s:
+        assert captures.of_stream(s, stream.id) is None
+
+
+def test_an_object_that_somebody_deleted_keeps_no_vod_from_being_finished(
+    studio: Studio, library: Library, flv: Path
+):
+    stream = add_live_stream(library)
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=12))
+    segments = [info.key for info in studio.store.list("vods") if info.key.endswith("0.m4s")]
+    studio.store.delete(segments)
+    studio.finish()
+    with library.session() as s:
+        (vod,) = vods.list_stream_vods(s, stream.id)
+    assert vod.poster_key is None
 
 
 def test_recording_does_not_wait_for_what_waits_for_the_database(
