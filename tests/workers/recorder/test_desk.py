@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from aethex.library import ChannelInput, Library, SignalKind, channels, inputs, live
+from aethex.library import ChannelInput, Library, SignalKind, Stream, channels, inputs, live
 from aethex.library.holds import Holds
 from aethex.postgres import DatabaseUnreachable
 from aethex.settings import Settings
+from aethex.store import Store
 from aethex.workers.recorder import desk as desk_module
 from aethex.workers.recorder.desk import Desk
+from aethex.workers.recorder.publication import Publication
+from tests.workers.recorder.live_streams import Studio
 
 KEY = "a-stream-key"
 
@@ -77,3 +81,35 @@ def test_an_end_that_could_not_be_told_is_told_with_the_next_look(
             desk.leave(admission, kind, None)
     assert desk.take_back() == 1
     assert is_awaited(library, of)
+
+
+@pytest.mark.usefixtures("of")
+def test_a_stream_whose_last_segment_cannot_be_kept_ends_all_the_same(
+    desk: Desk, settings: Settings, library: Library, folder_store: Store
+):
+    """Its first picture says nothing that is true, which shows when it is written."""
+    admission = desk.admit_key("rtmp", KEY)
+    assert admission is not None
+    studio = Studio(settings, library, folder_store)
+    broken = [
+        b"\x17\x00\0\0\0" + b"\x01\x64\x00\x0b\xff\xe1\x00\x02gd",
+        b"\x17\x01\0\0\0\0\0\0\x01e",
+    ]
+    tags = [
+        b"\x09" + len(body).to_bytes(3) + bytes(7) + body + (len(body) + 11).to_bytes(4)
+        for body in broken
+    ]
+
+    async def run() -> None:
+        with library.session() as s:
+            stream = s.get_one(Stream, admission.stream_id)
+        over: list[Publication] = []
+        publication = Publication(admission, studio.capture(stream), desk, over.append)
+        await publication.write(b"FLV\x01\x05\0\0\0\x09\0\0\0\0" + b"".join(tags))
+        await publication.finish(is_clean=True)
+        assert over == [publication]
+
+    asyncio.run(run())
+    studio.close()
+    with library.session() as s:
+        assert s.get_one(Stream, admission.stream_id).status == "ended"
