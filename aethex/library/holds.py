@@ -40,13 +40,6 @@ _SERVER_ASKS = {
     "tcp_keepalives_count": "4",
     "tcp_user_timeout": "30000",
 }
-_WE_ASK = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 4,
-    "tcp_user_timeout": 30_000,
-}
-
 _HOLDERS = text(
     """
     select name, a.application_name, a.backend_start
@@ -135,7 +128,13 @@ class Holds:
                 return self._connection
         try:
             connection = psycopg.connect(
-                self._url, autocommit=True, application_name=_application_name(), **_WE_ASK
+                self._url,
+                autocommit=True,
+                application_name=_application_name(),
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=4,
+                tcp_user_timeout=30_000,
             )
         except psycopg.Error as error:
             raise unreachable(self._url, error) from error
