@@ -126,6 +126,24 @@ def test_every_picture_is_there_at_its_time_and_nothing_was_changed(
     assert run.started.codecs.endswith(",mp4a.40.2")
 
 
+def test_a_clock_of_32_bits_that_begins_anew_is_no_jump(flv: bytes, events: list[Event]):
+    """After 49.7 days; an encoder that counts from its own start comes there in any stream."""
+    (run,) = recorded(FlvReader().feed(later(flv, 2**32 - 5_000)))
+    assert lengths([run]) == lengths(recorded(events))
+    assert sum(one.frames for one in run.segments) == FRAMES
+
+
+def later(flv: bytes, by_ms: int) -> bytes:
+    """The same FLV by a clock that is so much ahead."""
+    moved, at = bytearray(flv), 13
+    while at < len(flv):
+        low, high = moved[at + 4 : at + 7], moved[at + 7 : at + 8]
+        time = (int.from_bytes(high + low, "big") + by_ms) % 2**32
+        moved[at + 4 : at + 7], moved[at + 7] = (time & 0xFFFFFF).to_bytes(3, "big"), time >> 24
+        at += 11 + int.from_bytes(flv[at + 1 : at + 4], "big") + 4
+    return bytes(moved)
+
+
 @given(st.lists(st.integers(1, 4000), min_size=1, max_size=20))
 def test_the_pieces_that_a_network_makes_are_no_matter(sizes: list[int]):
     whole = _tags(events=[(9, 0, b"\x17\x00\0\0\0avcc"), (8, 5, b"\xaf\x01sound")] * 50)
