@@ -28,7 +28,7 @@ from aethex.library.models import (
     VodRun,
     VodSegment,
 )
-from aethex.library.vods import NewRun, NewVodSegment, mark_deleted, restore
+from aethex.library.vods import NewRun, NewVodSegment, count_segments, mark_deleted, restore
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def publish(s: Session, vod_id: str, finished: Finished, segments: int, now: dat
     vod.derived_bytes = derived_bytes
     vod.size_bytes = finished.media_bytes + derived_bytes + (vod.mp4_bytes or 0)
     vod.status = "ready"
-    if finished.is_test:
+    if finished.is_test and vod.restored_at is None:  # else somebody wants it
         mark_deleted(s, vod_id, now, "test")
     elif vod.delete_reason == "test" and vod.purge_started_at is None:
         restore(s, vod_id, now)  # more of it came late
@@ -199,10 +199,7 @@ def finish(s: Session, vod_id: str, segments: int, at: datetime) -> bool:
 
 def _has_exactly(s: Session, vod_id: str, segments: int) -> bool:
     s.execute(select(Capture.vod_id).where(Capture.vod_id == vod_id).with_for_update())
-    of_vod = (
-        select(func.count()).select_from(VodSegment).join(VodRun, VodRun.id == VodSegment.run_id)
-    )
-    return s.scalar(of_vod.where(VodRun.vod_id == vod_id)) == segments
+    return count_segments(s, vod_id) == segments
 
 
 # inputs that a recorder records

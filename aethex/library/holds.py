@@ -4,7 +4,8 @@ What belongs here: taking and giving back, and who has one. What does not: what 
 
 A hold is a lock of the holder's connection (Postgres' session-level advisory locks), so it ends
 with its process at once, by whatever death, and no time-out has to be waited for: the next recorder
-may go on in the same second. A job's lease (`jobs`) would be kept for half a minute.
+may go on in the same second. A job's lease (`jobs`) would be kept for half a minute, as a hold is
+only when the holder's machine dies.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ _GIVE = "select pg_advisory_unlock(%s, hashtext(%s))"
 _APPLICATION = "aethex recorder "
 _HOST_CHARACTERS = 32  # Postgres keeps 63 of the whole name
 
+# A machine that lost its power, or its network, closes no connection. Both notice in half a
+# minute: the server, so that another recorder may go on; we, so that nothing waits for it.
+_SERVER_ASKS = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
 _HOLDERS = text(
     """
     select name, a.application_name, a.backend_start
@@ -67,7 +76,7 @@ class Holds:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._url = database_url(settings, driver="")
+        self._url = database_url(settings, driver="", server_settings=_SERVER_ASKS)
         self._connection: psycopg.Connection | None = None
         self._held: set[str] = set()
         self._lost: set[str] = set()
@@ -119,7 +128,13 @@ class Holds:
                 return self._connection
         try:
             connection = psycopg.connect(
-                self._url, autocommit=True, application_name=_application_name()
+                self._url,
+                autocommit=True,
+                application_name=_application_name(),
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=4,
+                tcp_user_timeout=30_000,
             )
         except psycopg.Error as error:
             raise unreachable(self._url, error) from error

@@ -61,6 +61,6 @@ def run_spans(s: Session, vod_id: str) -> list[RunSpan]:
         .outerjoin(VodSegment, VodSegment.run_id == VodRun.id)
         .where(VodRun.vod_id == vod_id)
         .group_by(VodRun.id)
-        .order_by(VodRun.position)
+        .order_by(VodRun.started_at, VodRun.position)
     )
     return [RunSpan(*row) for row in s.execute(asked)]

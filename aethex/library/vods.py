@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from aethex.library import jobs
 from aethex.library.errors import InvalidValue, NotInLibrary
 from aethex.library.models import Channel, Stream, User, Vod, VodDeleteReason, VodRun, VodSegment
 from aethex.library.pages import Page, offset_of
@@ -185,13 +186,22 @@ def media_access(s: Session, vod_id: str) -> MediaAccess | None:
 
 
 def runs_and_segments(s: Session, vod_id: str) -> Sequence[RunWithSegments]:
-    """A VOD's runs in order, each with its media segments."""
-    runs = s.scalars(select(VodRun).where(VodRun.vod_id == vod_id).order_by(VodRun.position)).all()
+    """A VOD's runs as they were recorded one after the other, each with its media segments."""
+    of_vod = select(VodRun).where(VodRun.vod_id == vod_id)
+    runs = s.scalars(of_vod.order_by(VodRun.started_at, VodRun.position)).all()
     by_run: dict[str, list[VodSegment]] = {run.id: [] for run in runs}
     query = select(VodSegment).where(VodSegment.run_id.in_(by_run.keys()))
     for segment in s.scalars(query.order_by(VodSegment.run_id, VodSegment.sequence)):
         by_run[segment.run_id].append(segment)
     return [RunWithSegments(run, by_run[run.id]) for run in runs]
+
+
+def count_segments(s: Session, vod_id: str) -> int:
+    """How many media segments a VOD has."""
+    of_vod = (
+        select(func.count()).select_from(VodSegment).join(VodRun, VodRun.id == VodSegment.run_id)
+    )
+    return s.scalar(of_vod.where(VodRun.vod_id == vod_id)) or 0
 
 
 def add_vod(
@@ -287,6 +297,8 @@ def restore(s: Session, vod_id: str, now: datetime) -> Vod:
     if vod.purge_started_at is not None:
         raise InvalidValue(f"VOD {vod_id} can no more be restored: its video is being deleted.")
     if vod.deleted_at is not None:
+        if vod.delete_reason == "test" and vod.storyboard_key is None:
+            jobs.enqueue(s, DERIVE_KIND, vod_id)  # of tests nothing is made
         vod.deleted_at, vod.delete_reason, vod.restored_at = None, None, now
         s.flush()
     return vod

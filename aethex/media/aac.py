@@ -22,6 +22,7 @@ SILENT_CONFIG = bytes.fromhex("1190")
 
 # Audio object types that browsers play: LC, HE-AAC (SBR), HE-AAC v2 (PS).
 PLAYABLE_OBJECT_TYPES = (2, 5, 29)
+_HIGHEST_RATE = 96_000
 
 
 def is_adts(packet: bytes) -> bool:
@@ -59,6 +60,12 @@ def object_type(config: bytes) -> int | None:
     if kind == 31:
         return 32 + ((config[0] & 7) << 3 | config[1] >> 5)
     return kind
+
+
+def is_playable(config: bytes) -> bool:
+    """Whether browsers play it. A rate may be written out up to 16 MHz, which no AAC has."""
+    is_known = object_type(config) in PLAYABLE_OBJECT_TYPES
+    return is_known and (sample_rate(config) or 0) <= _HIGHEST_RATE
 
 
 def codec_string(config: bytes) -> str:

@@ -78,6 +78,7 @@ class FlvReader:
     def __init__(self) -> None:
         self._pending = bytearray()
         self._has_header = False
+        self._at_ms = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that this piece completes, in order.
@@ -122,8 +123,13 @@ class FlvReader:
         return end if end <= len(self._pending) else None
 
     def _timestamp(self, position: int) -> int:
+        """The tag's time in ms. It has 32 bits, and begins anew after 49.7 days: of what they can
+        mean, it is the time next to that of the tag before.
+        """
         low = int.from_bytes(self._pending[position + 4 : position + 7], "big")
-        return self._pending[position + 7] << 24 | low
+        since_ms = (self._pending[position + 7] << 24 | low) - self._at_ms
+        self._at_ms += (since_ms + 2**31) % 2**32 - 2**31
+        return self._at_ms
 
 
 def _event(kind: int, at_ms: int, body: bytes) -> Event | None:

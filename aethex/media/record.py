@@ -29,7 +29,9 @@ _OPEN_GOP_CUT_MS = 12_000  # a keyframe that is no IDR frame is used when none c
 _FORCED_CUT_MS = 30_000  # no keyframe at all: a kill should not cost more than this
 _JUMP_FORWARD_MS = 10_000
 _JUMP_BACK_MS = 1_000
+_LATEST_SHOWN_MS = 10_000  # after its decoding; sixteen pictures at most wait to be shown
 _FRAGMENT_BYTES = 16 * 1024**2
+_MOST_SEGMENT_BYTES = 512 * 1024**2  # what is open is not part of what may wait on the disk
 
 RunEnd = Literal["format", "jump", "end"]
 
@@ -105,12 +107,14 @@ class Segmenter:
         """Codecs of sound that was left out."""
 
     def add(self, event: Event) -> Iterator[Output]:
-        """What this event brings about. Raises UnreadableMedia for parameters that are broken."""
+        """What this event brings about. Raises UnreadableMedia for parameters that are broken, and
+        for a clock that stands still.
+        """
         match event:
             case VideoConfig():
                 self._avcc = event.avcc
             case AudioConfig():
-                if aac.object_type(event.config) in aac.PLAYABLE_OBJECT_TYPES:
+                if aac.is_playable(event.config):
                     self._sound_config = event.config
                 else:
                     self.left_out.add("a kind of AAC that browsers do not play")
@@ -154,6 +158,8 @@ class Segmenter:
 
     def _add_picture(self, frame: VideoFrame) -> Iterator[Output]:
         run = self._run
+        if abs(frame.pts_ms - frame.dts_ms) > _LATEST_SHOWN_MS:  # damaged: hours would be filled
+            frame = VideoFrame(frame.dts_ms, frame.dts_ms, frame.is_key, frame.data)
         if run is not None:
             delta = frame.dts_ms - run.last_dts
             if delta > _JUMP_FORWARD_MS or delta < -_JUMP_BACK_MS:
@@ -182,6 +188,10 @@ class Segmenter:
         elif run.frames_bytes >= _FRAGMENT_BYTES:
             yield from self._write(run, frame.dts_ms, run.shown_ms(run.latest_pts))
         run.append(frame)
+        if run.segment_bytes > _MOST_SEGMENT_BYTES:
+            raise UnreadableMedia(
+                "its clock stands still, or it sends too many bits: a segment is too large."
+            )
 
     def _begin_run(self, avcc: bytes, frame: VideoFrame) -> Run:
         if not h264.is_avcc(avcc):
@@ -228,7 +238,7 @@ class Segmenter:
         yield SegmentClosed(
             run.start_ms, end_ms - run.start_ms, run.written_frames, run.is_independent
         )
-        run.start_ms, run.written_frames = end_ms, 0
+        run.start_ms, run.written_frames, run.segment_bytes = end_ms, 0, 0
 
     def _write(self, run: Run, end_dts: int, end_ms: int) -> Iterator[Output]:
         """All that waits, as one fragment of the open segment."""

@@ -38,6 +38,8 @@ class Run:
     # the open segment
     start_ms: int = 0
     written_frames: int = 0
+    segment_bytes: int = 0
+    """Of its pictures, those that wait included."""
     is_independent: bool = True
 
     @property
@@ -76,6 +78,7 @@ class Run:
         self.latest_pts = max(self.latest_pts, frame.pts_ms)
         self.frames.append(frame)
         self.frames_bytes += len(frame.data)
+        self.segment_bytes += len(frame.data)
 
     def take_picture(self, end_dts: int) -> TrackFragment:
         """The frames that wait, as a fragment whose last one lasts until `end_dts`."""

@@ -13,14 +13,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from aethex.fetch import Fetcher, FetchFailed, FetchRefused, FetchTooLarge
-from aethex.library import Library, NotInLibrary, ProviderRecording, archives, recording, streams
+from aethex.library import (
+    Library,
+    NotInLibrary,
+    ProviderRecording,
+    archives,
+    recording,
+    streams,
+    vods,
+)
+from aethex.library.recording import RecordingPolicy
 from aethex.media.errors import BadPlaylist, MediaDiskFull, MediaError, MediaLimitExceeded
 from aethex.providers.cloudflare_recordings import CloudflareRecordings
 from aethex.providers.mux_recordings import MuxRecordings
@@ -56,6 +65,8 @@ class _Task:
     asked: RecordingAsked
     stream_id: str
     starts_at: datetime | None
+    policy: RecordingPolicy
+    """How its channel has its streams recorded."""
 
 
 def default_sources(settings: Settings) -> dict[str, RecordingSource]:
@@ -106,23 +117,23 @@ class Archiver:
         """What there is to do; None when there is nothing, and the job has ended."""
         with self._library.session() as s:
             row = archives.get(s, lease.subject_id)
-            if row.archived_at is not None or not self._is_wanted(s, row):
+            policy = self._policy(s, row)
+            if row.archived_at is not None or not policy.is_enabled:
                 lease.finish(s)
                 return None
             if row.state != "ready":
                 raise CannotSucceed(f"Recording {row.id} is {row.state} at {row.provider}.")
             if row.stream_id is None:
                 raise CannotSucceed(f"Recording {row.id} is of no stream that is known.")
-            return _Task(
-                row.id, row.provider, _asked(row), row.stream_id, _start(s, row, row.stream_id)
-            )
+            starts_at = _start(s, row, row.stream_id)
+            return _Task(row.id, row.provider, _asked(row), row.stream_id, starts_at, policy)
 
-    def _is_wanted(self, s: Session, row: ProviderRecording) -> bool:
-        """Whether its channel has its streams recorded."""
+    def _policy(self, s: Session, row: ProviderRecording) -> RecordingPolicy:
+        """Its channel's; of a recording whose channel is not known yet, the platform's."""
         channel_id = archives.channel_of(s, row)
         if channel_id is None:
-            return True
-        return recording.policy_of(s, channel_id, self._settings).is_enabled
+            return recording.platform_policy(self._settings)
+        return recording.policy_of(s, channel_id, self._settings)
 
     def _archive(self, lease: Lease, task: _Task) -> None:
         base = self._settings.data_dir / "tmp" / "archive"
@@ -135,6 +146,8 @@ class Archiver:
 
         def enter(s: Session, vod_id: str) -> None:
             archives.mark_archived(s, task.recording_id, vod_id)
+            if _is_test(s, task, vod_id):
+                vods.mark_deleted(s, vod_id, datetime.now(UTC), "test")
             lease.finish(s)
 
         with own_folder(base, task.recording_id) as folder:
@@ -152,6 +165,7 @@ class Archiver:
                 progress=tell,
                 in_transaction=enter,
                 provided=provided,
+                wants_mp4="mp4" in task.policy.formats,
             )
             _tell_of(task, report.notes)
             drop_folder(folder)
@@ -191,6 +205,18 @@ class Archiver:
         found, notes = copy_captions(copier, copied, is_last_attempt=is_last)
         _tell_of(task, notes)
         return found
+
+
+def _is_test(s: Session, task: _Task, vod_id: str) -> bool:
+    """Whether the recording is shorter than it has to be, and is not a piece of a longer stream:
+    some providers begin a new one with each reconnect.
+    """
+    shortest = timedelta(seconds=task.policy.min_duration_seconds)
+    vod, stream = vods.get(s, vod_id), streams.get(s, task.stream_id)
+    if vod is None or stream is None or stream.started_at is None or stream.ended_at is None:
+        return False
+    length = max(timedelta(milliseconds=vod.duration_ms or 0), stream.ended_at - stream.started_at)
+    return length < shortest
 
 
 def _tell_of(task: _Task, notes: Sequence[str]) -> None:

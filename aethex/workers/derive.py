@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from aethex.library import InvalidValue, Library, NotInLibrary, recording, vods
+from aethex.library import InvalidValue, Library, NotInLibrary, jobs, recording, vods
 from aethex.library.vods import DerivedObjects
 from aethex.media.derivation import Derivation, Derived
 from aethex.media.errors import MediaDiskFull, MediaError, MediaLimitExceeded
@@ -68,6 +68,7 @@ def derive_vod(
 
     A poster is made where the VOD has none, and an MP4 where its channel wants one; both again
     where they were made here before.
+    Should segments have come meanwhile, a job is asked for that makes it of these, too.
     `in_transaction` runs in the transaction that enters the objects, before it is committed: a
     worker proves there that the job still is its own.
 
@@ -100,6 +101,8 @@ def derive_vod(
         vods.set_derived(s, vod_id, objects)
         if in_transaction is not None:
             in_transaction(s)
+        if vods.count_segments(s, vod_id) != len(source.segments):
+            jobs.enqueue(s, vods.DERIVE_KIND, vod_id)  # more of it came meanwhile
     tell("joining", 1.0)
     return objects
 

@@ -133,9 +133,10 @@ def archive_video(
     progress: Progress,
     in_transaction: InTransaction,
     provided: Sequence[ProvidedCaptions] = (),
+    wants_mp4: bool = True,
 ) -> VideoReport:
     """As `import_video`, for a stream that is there and a source that `identity` names, which may
-    come with captions.
+    come with captions. `wants_mp4`: whether its VOD has an MP4 for download.
 
     `in_transaction` runs in the transaction that enters the VOD, with the VOD's id: a worker proves
     there that the job still is its own. A VOD of that identity that is there, also a deleted one,
@@ -150,6 +151,7 @@ def archive_video(
     return _make(
         *(settings, library, place, path, "", starts_at, None, "", progress, in_transaction),
         provided=provided,
+        wants_mp4=wants_mp4,
     )
 
 
@@ -174,6 +176,7 @@ def _make(
     tell: Progress,
     in_transaction: InTransaction | None,
     provided: Sequence[ProvidedCaptions] = (),
+    wants_mp4: bool = True,
 ) -> VideoReport:
     """Package the video, make what is made from it, then store and enter it."""
     with scratch_folder(settings) as folder:
@@ -189,7 +192,7 @@ def _make(
             settings,
             library,
             place,
-            replace(made, captions=tuple(of_captions), notes=tuple(notes)),
+            replace(made, captions=tuple(of_captions), notes=tuple(notes), has_mp4=wants_mp4),
             sha256,
             starts_at,
             title,

@@ -65,11 +65,15 @@ class MadeVod:
     captions: tuple[CaptionFile, ...] = ()
     notes: tuple[str, ...] = ()
     """About the captions; the package has its own."""
+    has_mp4: bool = True
+    """Whether the package's MP4 for download is wanted."""
 
     def files(self, place: Place) -> dict[str, Path]:
         """The files by their keys."""
         packaged = self.packaged
-        parts = [packaged.init, *packaged.segments, packaged.poster, packaged.mp4]
+        parts = [packaged.init, *packaged.segments, packaged.poster]
+        if self.has_mp4:
+            parts.append(packaged.mp4)
         of_run = {place.run_key(part.name): packaged.out_dir / part.name for part in parts}
         of_vod = {place.vod_key(name): self.derived_dir / name for name in self.derived.names}
         return of_run | of_vod | {one.new.key: one.path for one in self.captions}
@@ -111,8 +115,8 @@ def new_vod(
         audio_codec=packaged.audio_codec,
         playlist_key=place.playlist_key,
         poster_key=place.run_key(packaged.poster.name),
-        mp4_key=place.run_key(packaged.mp4.name),
-        mp4_bytes=packaged.mp4.bytes,
+        mp4_key=place.run_key(packaged.mp4.name) if made.has_mp4 else None,
+        mp4_bytes=packaged.mp4.bytes if made.has_mp4 else None,
         storyboard_key=place.vod_key(derived.storyboard),
         preview_key=place.vod_key(derived.preview),
         loudness_key=place.vod_key(derived.loudness),

@@ -18,6 +18,8 @@ from aethex.library import (
     captures,
     channels,
     inputs,
+    jobs,
+    listings,
     live,
     new_id,
     retention,
@@ -71,7 +73,18 @@ def test_first_segments_at_once_are_of_one_vod(library: Library, stream: Stream)
     assert len(found) == 1
     with library.session() as s:
         runs = vods.runs_and_segments(s, found.pop())
-    assert [run.run.position for run in runs] == [*range(8)]
+    assert sorted(run.run.position for run in runs) == [*range(8)]
+
+
+def test_runs_play_in_the_order_in_which_they_were_recorded(library: Library, stream: Stream):
+    """The recorder of the second one was away with its disk when the third one came."""
+    first, second, third = (a_run(timedelta(minutes=n)) for n in range(3))
+    for run in (first, third, second):
+        vod_id = add(library, stream, run, 0)
+    with library.session() as s:
+        runs = [one.run.id for one in vods.runs_and_segments(s, vod_id)]
+        spans = [one.run_id for one in listings.run_spans(s, vod_id)]
+    assert runs == spans == [first.id, second.id, third.id]
 
 
 def test_sound_that_comes_late_is_told(library: Library, stream: Stream):
@@ -126,6 +139,22 @@ def test_a_test_recording_is_hidden_for_clean_up_until_more_of_it_comes(
         (due,) = retention.due_for_purge(s, START + timedelta(days=2), 10)
         assert (due.vod_id, due.reason) == (vod_id, "test")
         captures.publish(s, vod_id, finished(), 1, START)
+    with library.session() as s:
+        assert vods.get_listed(s, vod_id) is not None
+
+
+def test_a_test_that_its_owner_wants_back_is_a_vod_like_any_other(library: Library, stream: Stream):
+    """Storyboard, preview and MP4 were not made of it, and it is not hidden again."""
+    run = a_run()
+    vod_id = add(library, stream, run, 0)
+    with library.session() as s:
+        captures.publish(s, vod_id, finished(is_test=True), 1, START)
+    with library.session() as s:
+        vods.restore(s, vod_id, START)
+        assert jobs.open_job(s, vods.DERIVE_KIND, vod_id) is not None
+    add(library, stream, run, 1)
+    with library.session() as s:
+        captures.publish(s, vod_id, finished(is_test=True), 2, START)
     with library.session() as s:
         assert vods.get_listed(s, vod_id) is not None
 

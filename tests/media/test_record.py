@@ -126,6 +126,24 @@ def test_every_picture_is_there_at_its_time_and_nothing_was_changed(
     assert run.started.codecs.endswith(",mp4a.40.2")
 
 
+def test_a_clock_of_32_bits_that_begins_anew_is_no_jump(flv: bytes, events: list[Event]):
+    """After 49.7 days; an encoder that counts from its own start comes there in any stream."""
+    (run,) = recorded(FlvReader().feed(later(flv, 2**32 - 5_000)))
+    assert lengths([run]) == lengths(recorded(events))
+    assert sum(one.frames for one in run.segments) == FRAMES
+
+
+def later(flv: bytes, by_ms: int) -> bytes:
+    """The same FLV by a clock that is so much ahead."""
+    moved, at = bytearray(flv), 13
+    while at < len(flv):
+        low, high = moved[at + 4 : at + 7], moved[at + 7 : at + 8]
+        time = (int.from_bytes(high + low, "big") + by_ms) % 2**32
+        moved[at + 4 : at + 7], moved[at + 7] = (time & 0xFFFFFF).to_bytes(3, "big"), time >> 24
+        at += 11 + int.from_bytes(flv[at + 1 : at + 4], "big") + 4
+    return bytes(moved)
+
+
 @given(st.lists(st.integers(1, 4000), min_size=1, max_size=20))
 def test_the_pieces_that_a_network_makes_are_no_matter(sizes: list[int]):
     whole = _tags(events=[(9, 0, b"\x17\x00\0\0\0avcc"), (8, 5, b"\xaf\x01sound")] * 50)
@@ -330,3 +348,34 @@ def test_the_size_in_the_parameters_is_the_size_of_the_picture(tmp_path: Path):
         avcc = _avcc(FlvReader().feed(path.read_bytes()))
         size = h264.picture_size(h264.parse_avcc(avcc).sps[0])
         assert (size.width, size.height, size.aspect) == expected
+
+
+@pytest.mark.parametrize("by_ms", [8_000_000, -8_000_000])
+def test_a_picture_that_is_to_be_shown_in_hours_is_shown_when_it_is_decoded(
+    events: list[Event], by_ms: int
+):
+    """One damaged offset would fill hours with silence, while all other streams wait."""
+    fifth = [one for one in events if isinstance(one, VideoFrame)][4]
+    late = replace(fifth, pts_ms=fifth.pts_ms + by_ms)
+    damaged = [late if one is fifth else one for one in events]
+    (run,) = recorded(damaged)
+    assert sum(lengths([run])[0]) == SECONDS * 1000
+    assert sum(one.frames for one in run.segments) == FRAMES
+
+
+def test_a_clock_that_stands_still_fills_no_disk(
+    events: list[Event], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("aethex.media.record._MOST_SEGMENT_BYTES", 100_000)
+    still = [shifted(one, -at) for at, one in _with_times(events)]
+    with pytest.raises(UnreadableMedia, match="stands still"):
+        recorded(still)
+
+
+def test_sound_of_a_rate_that_does_not_exist_is_left_out(events: list[Event]):
+    """Silence in a hole would be millions of frames."""
+    megahertz = AudioConfig(((2 << 43) | (15 << 39) | (0xFFFFFF << 15) | (2 << 11)).to_bytes(6))
+    odd = [megahertz if isinstance(one, AudioConfig) else one for one in events]
+    (run,) = recorded(odd)
+    assert not run.started.has_sound
+    assert len(run.data) < 1_000_000

@@ -4,6 +4,7 @@ superuser.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sqlalchemy import text
 
 from aethex.library import Library, upgrade
 from aethex.library.channels import ensure_channel
+from aethex.library.holds import Holds
 from aethex.postgres import DatabaseUnreachable, database_url, prepare_embedded, wait_until_ready
 from aethex.postgres.prepare import identity_for, server_environment
 from aethex.settings import Settings
@@ -117,3 +119,20 @@ def test_a_wrong_password_fails_at_once_and_shows_none(server: TcpServer):
         wait_until_ready(database_url(settings), timeout_seconds=3600)
     assert "password authentication failed" in str(caught.value)
     assert "wr0ng-one" not in str(caught.value)
+
+
+def test_a_recorder_whose_machine_lost_its_power_is_noticed_within_half_a_minute(
+    server: TcpServer,
+):
+    """Nobody closes its connection, which has its inputs: both sides have to ask."""
+    holds = Holds(server.settings("owned"))
+    assert holds.take("input")
+    connection = holds._connection
+    assert connection is not None
+    names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+    shown = [connection.execute(f"show {name}".encode()).fetchone() for name in names]
+    assert shown == [("10",), ("5",), ("4",)]
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+    holds.close()

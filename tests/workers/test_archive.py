@@ -285,6 +285,36 @@ def test_recordings_of_no_stream_and_of_channels_that_want_none_are_left(
     assert not server.asked
 
 
+@pytest.mark.parametrize(("min_seconds", "reason"), [(30, None), (61, "test")])
+def test_the_recording_of_a_stream_under_the_minimum_is_a_test(
+    settings, library, stream, server, min_seconds, reason
+):
+    """The stream was live for a minute. Six seconds of a longer one are what its provider has."""
+    told(library, stream, hls_url=f"{server.url}/media/pb/master.m3u8")
+    with library.session() as s:
+        wishes = RecordingWishes(min_duration_seconds=min_seconds)
+        recording.set_wishes(s, stream.channel_id, wishes)
+    assert copy(settings, library, server).state == "done"
+    with library.session() as s:
+        vod = vods.get(s, str(archives.get(s, "prec_1").vod_id))
+    assert vod is not None
+    assert (vod.status, vod.delete_reason) == ("ready", reason)
+
+
+def test_a_channel_that_wants_no_mp4_gets_none(
+    settings: Settings, library: Library, folder_store: Store, stream: Stream, server
+):
+    told(library, stream, hls_url=f"{server.url}/media/pb/master.m3u8")
+    with library.session() as s:
+        recording.set_wishes(s, stream.channel_id, RecordingWishes(formats=("hls",)))
+    assert copy(settings, library, server).state == "done"
+    vod = vod_of(library)
+    assert (vod.mp4_key, vod.mp4_bytes) == (None, None)
+    stored = [*folder_store.list("vods")]
+    assert not any(info.key.endswith("video.mp4") for info in stored)
+    assert vod.size_bytes == sum(info.size_bytes for info in stored)
+
+
 # --- Cloudflare -----------------------------------------------------------------------------------
 
 

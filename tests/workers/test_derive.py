@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aethex.library import Library, NotInLibrary, vods
+from aethex.library import Library, NotInLibrary, VodSegment, jobs, leases, vods
 from aethex.media.hls import package
 from aethex.media.vod import PackagedVod
 from aethex.settings import Settings
@@ -158,6 +158,38 @@ def test_who_lost_the_job_enters_nothing(
         derive_vod(settings, library, folder_store, recording.vod_id, in_transaction=is_not_mine)
     vod = entered(library, recording)
     assert (vod.storyboard_key, vod.mp4_key, vod.size_bytes) == (None, None, recording.size_bytes)
+
+
+def test_what_comes_while_it_is_made_is_not_left_out_for_ever(
+    settings: Settings, library: Library, folder_store: Store, recording: Recording
+) -> None:
+    """A segment of a recorder that was away: the job that runs has not seen it."""
+    with library.session() as s:
+        jobs.enqueue(s, vods.DERIVE_KIND, recording.vod_id)
+        before = vods.count_segments(s, recording.vod_id)
+    with library.session() as s:
+        claim = leases.claim(s, "worker", [vods.DERIVE_KIND], 600)
+    assert claim is not None
+
+    def comes_late(stage: str, share: float) -> None:
+        if (stage, share) == ("joining", 1.0):
+            return
+        with library.session() as s:
+            last = vods.runs_and_segments(s, recording.vod_id)[-1].segments[-1]
+            if vods.count_segments(s, recording.vod_id) == before:
+                late = {"sequence": before, "start_ms": last.start_ms + last.duration_ms}
+                values = {c.name: getattr(last, c.name) for c in VodSegment.__table__.columns}
+                s.add(VodSegment(**values | late))
+            jobs.enqueue(s, vods.DERIVE_KIND, recording.vod_id)  # as when it is finished again
+
+    derive_vod(
+        *(settings, library, folder_store, recording.vod_id, comes_late),
+        in_transaction=lambda s: leases.finish(s, claim),
+    )
+    with library.session() as s:
+        again = jobs.open_job(s, vods.DERIVE_KIND, recording.vod_id)
+    assert again is not None
+    assert again.id != claim.id
 
 
 def test_a_run_that_was_killed_enters_nothing_and_the_next_one_overwrites_what_it_left(

@@ -226,6 +226,9 @@ class VodRun(Base):
     id: Mapped[Id]
     vod_id: Mapped[str] = mapped_column(Text, ForeignKey("vods.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(Integer)
+    """The order in which they came here. They play in that of `started_at`: a recorder that was
+    away brings late what it recorded before.
+    """
     started_at: Mapped[At]
     """Wall clock of the run's media time 0."""
     start_ms: Mapped[Milliseconds]

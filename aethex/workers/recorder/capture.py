@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from aethex.library import GapCause, new_id
@@ -26,6 +27,9 @@ from aethex.workers.recorder.archive import Archive
 from aethex.workers.recorder.spool import RunFacts, RunSpool, Spool, SpooledSegment
 
 logger = logging.getLogger(__name__)
+
+_DISK = ThreadPoolExecutor(8, "disk")
+"""Not asyncio's own threads: while the database is away, all of those may wait for it."""
 
 NoteBreak = Callable[[GapCause], None]
 
@@ -64,6 +68,8 @@ class Capture:
     async def finish(self) -> None:
         """No more bytes: what came is a segment."""
         await self._carry_out(list(self._segmenter.end()))
+        if self._seen_at is None:
+            logger.warning("no picture came of %s: nothing was recorded", self.stream_id)
         for codec in sorted(self._segmenter.left_out):
             logger.warning("sound of %s was left out: it is %s, not AAC", self.stream_id, codec)
 
@@ -76,7 +82,8 @@ class Capture:
         closed: list[SpooledSegment] = []
         try:
             if before:
-                closed = await asyncio.to_thread(self._write, before)
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(_DISK, self._write, before, closed)
         except OSError as error:
             logger.error("recording of %s cannot be written: %s", self.stream_id, error)
             self._drop()
@@ -101,8 +108,8 @@ class Capture:
 
     # in a thread
 
-    def _write(self, outputs: Iterable[Output]) -> list[SpooledSegment]:
-        closed: list[SpooledSegment] = []
+    def _write(self, outputs: Iterable[Output], closed: list[SpooledSegment]) -> None:
+        """Segments that close are added to `closed`, also when what follows cannot be written."""
         for output in outputs:
             match output:
                 case RunStarted():
@@ -121,7 +128,6 @@ class Capture:
                         self.note_break("dropped")
                 case RunSeen():
                     pass
-        return closed
 
     def _start(self, started: RunStarted) -> RunSpool:
         facts = RunFacts(

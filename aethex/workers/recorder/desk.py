@@ -7,8 +7,9 @@ and what the signals mean (`aethex.library.live`).
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,6 +59,9 @@ class Desk:
         self._library = library
         self._holds = holds
         self._clock = clock
+        self._turn = threading.Lock()
+        self._connected: set[str] = set()
+        """Inputs that this recorder has told to be connected, until they are left."""
 
     def admit_key(self, provider: str, key: str) -> Admission | None:
         """Connect the input with this stream key; None: nobody has it, or it is not recorded."""
@@ -80,18 +84,21 @@ class Desk:
             return Admission(pull.input_id, stream.id, captures.last_end_at(s, stream.id))
 
     def _connect(self, input_id: str) -> Admission | None:
-        if not self._holds.take(input_id):
-            logger.warning("input %s is recorded by another recorder", input_id)
-            return None
-        now = self._clock()
-        with self._library.session() as s:
-            stream = live.signal(s, input_id, "connected", now, self._key(), now)
-            if stream is None:
-                stream = live.live_stream(s, input_id)
-            if stream is None:
+        with self._turn:
+            if not self._holds.take(input_id):
+                logger.warning("input %s is recorded by another recorder", input_id)
                 return None
-            logger.info("stream %s: input %s is connected", stream.id, input_id)
-            return Admission(input_id, stream.id, captures.last_end_at(s, stream.id))
+            now = self._clock()
+            with self._library.session() as s:
+                stream = live.signal(s, input_id, "connected", now, self._key(), now)
+                if stream is None:
+                    stream = live.live_stream(s, input_id)
+                if stream is None:
+                    return None
+                last_end_at = captures.last_end_at(s, stream.id)
+            self._connected.add(input_id)
+        logger.info("stream %s: input %s is connected", stream.id, input_id)
+        return Admission(input_id, stream.id, last_end_at)
 
     def leave(self, admission: Admission, kind: SignalKind | None, cause: GapCause | None) -> None:
         """Its bytes are over: tell so (`kind`; None says nothing), and give the input back.
@@ -108,7 +115,10 @@ class Desk:
                     live.signal(s, admission.input_id, kind, at, key, self._clock())
             self._holds.give(admission.input_id)
 
-        _insist(tell)
+        try:
+            _insist(tell)
+        finally:
+            self._connected.discard(admission.input_id)
         logger.info("stream %s: input %s %s", admission.stream_id, admission.input_id, kind)
 
     def note(self, stream_id: str, at: datetime, cause: GapCause) -> None:
@@ -120,31 +130,32 @@ class Desk:
 
         _insist(tell)
 
-    def take_back(self, recorded: Collection[str]) -> int:
-        """Streams that are told to be live here but that no recorder records: their recorder died.
+    def take_back(self) -> int:
+        """Streams that are told to be live here but that no recorder records: their recorder died,
+        or this one could not tell their end.
 
         They are disconnected now, so that they go on when their encoder comes back within the
-        window, and end when it does not. `recorded`: the inputs that this recorder records now. How
-        many there were.
+        window, and end when it does not. How many there were.
         """
         with self._library.session() as s:
             told = captures.pushed_live(s)
-        count = 0
-        for input_id, stream_id in told:
-            if input_id in recorded or not self._holds.take(input_id):
-                continue
+        return sum(self._take_back(input_id, stream_id) for input_id, stream_id in told)
+
+    def _take_back(self, input_id: str, stream_id: str) -> bool:
+        with self._turn:  # its encoder may come back in this moment
+            if input_id in self._connected or not self._holds.take(input_id):
+                return False
             now = self._clock()
             try:
                 with self._library.session() as s:
                     captures.note_break(s, stream_id, now, "recorder_down")
                     live.signal(s, input_id, "disconnected", now, self._key(), now)
-                count += 1
-                logger.warning("stream %s was left by its recorder", stream_id)
             except NotInLibrary:
-                continue  # joined with another one, or removed, just now
+                return False  # joined with another one, or removed, just now
             finally:
                 self._holds.give(input_id)
-        return count
+        logger.warning("stream %s was left by its recorder", stream_id)
+        return True
 
     def settle(self) -> None:
         """End streams whose reconnect window is over."""

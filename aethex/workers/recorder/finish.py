@@ -23,7 +23,7 @@ from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, me
 from aethex.media.sandbox import Limits, run_task
 from aethex.media.vod import INIT_NAME, LIVE_PLAYLIST_NAME, PLAYLIST_NAME, POSTER_NAME, segment_name
 from aethex.settings import Settings
-from aethex.store import Store
+from aethex.store import NotFound, Store
 
 logger = logging.getLogger(__name__)
 
@@ -97,15 +97,17 @@ def finished_playlist(runs: Sequence[RunWithSegments]) -> bytes:
 def _poster(
     settings: Settings, store: Store, runs: Sequence[RunWithSegments], duration_ms: int
 ) -> bytes | None:
-    """A JPEG from a quarter into the VOD; None when no picture there can be decoded."""
+    """A JPEG from a quarter into the VOD; None when no picture there can be decoded, or is
+    there no more.
+    """
     run, segment, offset_ms = _at(runs, duration_ms // 4)
     with tempfile.TemporaryDirectory(prefix="poster-", dir=settings.recorder_dir) as name:
         scratch = Path(name).resolve()
         parts = [scratch / INIT_NAME, scratch / "segment.m4s"]
-        for part, key in zip(parts, (run.run.init_key, segment.key), strict=True):
-            part.write_bytes(store.get(key))
         poster = scratch / POSTER_NAME
         try:
+            for part, key in zip(parts, (run.run.init_key, segment.key), strict=True):
+                part.write_bytes(store.get(key))
             run_task(
                 "poster",
                 {
@@ -118,7 +120,7 @@ def _poster(
                 readable=parts,
                 limits=Limits.of(settings),
             )
-        except MediaError as error:
+        except (MediaError, NotFound) as error:
             logger.warning("no poster of %s: %s", run.run.vod_id, error)
             return None
         return poster.read_bytes()

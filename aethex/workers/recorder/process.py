@@ -82,6 +82,8 @@ class Recorder:
         self._pulls = Pulls(settings, self._desk, self._begin_pull)
         self._publications: set[Publication] = set()
         self._finishing = asyncio.Semaphore(_FINISHED_AT_ONCE)
+        self._finishes: dict[str, asyncio.Task[None]] = {}
+        """What is being finished, by the VOD."""
         self._looked_back_at = float("-inf")
         self._was_away = False
         self._notes = ThreadPoolExecutor(1, "notes")
@@ -119,6 +121,8 @@ class Recorder:
 
     async def _drain(self) -> None:
         await self._archive.drain(self._pace.drain_seconds)
+        if self._finishes:
+            await asyncio.wait(self._finishes.values(), timeout=self._pace.drain_seconds)
 
     async def _loop(self) -> None:
         stopped = asyncio.create_task(self.stop.wait())
@@ -144,9 +148,9 @@ class Recorder:
             await self._check_holds()
             await self._take_back()
             await self._pulls.sync(await asyncio.to_thread(self._desk.pulls))
-            waiting = await asyncio.to_thread(self._desk.to_finish)
-            await asyncio.gather(*(self._finish(capture) for capture in waiting))
             self._was_away = False
+            for capture in await asyncio.to_thread(self._desk.to_finish):
+                self._begin_finish(capture)
         except Exception as error:
             if not self._was_away:
                 logger.warning("cannot look after streams now: %s", error)
@@ -163,9 +167,16 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         if now - self._looked_back_at < self._pace.take_back_seconds:
             return
-        recorded = {publication.admission.input_id for publication in self._publications}
-        await asyncio.to_thread(self._desk.take_back, recorded)
+        await asyncio.to_thread(self._desk.take_back)
         self._looked_back_at = now
+
+    def _begin_finish(self, capture: CaptureToFinish) -> None:
+        """Finish it beside all else, which must not wait for a store that does not answer."""
+        if capture.vod_id in self._finishes:
+            return
+        task = asyncio.create_task(self._finish(capture))
+        self._finishes[capture.vod_id] = task
+        task.add_done_callback(lambda _: self._finishes.pop(capture.vod_id))
 
     async def _finish(self, capture: CaptureToFinish) -> None:
         is_recorded = any(one.stream_id == capture.stream_id for one in self._publications)

@@ -66,6 +66,9 @@ class Publication:
     async def _finish(self, is_clean: bool) -> None:
         try:
             await self.capture.finish()
+        except Exception as error:
+            logger.error("the last segment of %s could not be kept: %s", self.stream_id, error)
+        try:
             kind, cause = self._ending(is_clean)
             await asyncio.to_thread(self._desk.leave, self.admission, kind, cause)
         except Exception as error:

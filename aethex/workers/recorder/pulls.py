@@ -20,6 +20,7 @@ from aethex.fetch import Limits as FetchLimits
 from aethex.library.captures import Pull
 from aethex.media.errors import MediaError
 from aethex.media.ffmpeg import find_ffmpeg
+from aethex.media.flv import FlvReader
 from aethex.media.pull import (
     IDLE_SECONDS,
     PULL_SCHEMES,
@@ -96,7 +97,7 @@ class Pulls:
             await asyncio.sleep(wait_seconds)
 
     async def _once(self, pull: Pull) -> bool:
-        """Pull until it ends; whether anything came."""
+        """Pull until it ends; whether anything of it was recorded."""
         if not await asyncio.to_thread(self._desk.is_held, pull.input_id):
             return False  # another recorder pulls it
         checked = await asyncio.to_thread(
@@ -113,15 +114,27 @@ class Pulls:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FIRST_BYTES_SECONDS):
                     data = await child.stdout.read(_READ_BYTES)
-            if not data:
+            if not data or not _can_be_recorded(pull, data):
                 return False
-            admission = await asyncio.to_thread(self._desk.admit_pull, pull)
+            admission = await self._admit(pull)
             if admission is None:
                 return False
-            await self._pass_on(child.stdout, data, self._begin(admission, pull))
-            return True
+            publication = self._begin(admission, pull)
+            await self._pass_on(child.stdout, data, publication)
+            return publication.capture.segments > 0
         finally:
             await _kill(child)
+
+    async def _admit(self, pull: Pull) -> Admission | None:
+        """As `Desk.admit_pull`; what is let in when the pull is ended meanwhile is left again."""
+        asked = asyncio.create_task(asyncio.to_thread(self._desk.admit_pull, pull))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            if (admission := await asked) is not None:
+                kind = "disconnected" if pull.stream_id is None else None
+                await asyncio.to_thread(self._desk.leave, admission, kind, None)
+            raise
 
     def _is_live(self, url: str) -> bool:
         """Whether the playlist there still grows: what has ended would be recorded over and over.
@@ -180,6 +193,19 @@ class Pulls:
             pass  # what cannot be recorded was told; it may be another stream the next time
         finally:
             await publication.finish(is_clean=False)
+
+
+def _can_be_recorded(pull: Pull, data: bytes) -> bool:
+    """Whether its first bytes are of a picture that can. Nobody is told that another one is live:
+    it would be lost at once, and come again, for ever.
+    """
+    try:
+        for _ in FlvReader().feed(data):
+            pass
+    except MediaError as error:
+        logger.error("input %s cannot be recorded: %s", pull.input_id, error)
+        return False
+    return True
 
 
 async def _kill(child: asyncio.subprocess.Process) -> None:

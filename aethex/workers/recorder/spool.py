@@ -18,17 +18,21 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 from aethex.media.record import RunStarted, SegmentClosed
 
-_SEGMENT = re.compile(r"(\d{6})-(\d+)-(\d+)-(\d+)-([01])\.m4s")
+logger = logging.getLogger(__name__)
+
+_SEGMENT = re.compile(r"(\d{6,})-(\d+)-(\d+)-(\d+)-([01])\.m4s")
 _RUN, _INIT, _OPEN, _LOCK = "run.json", "init.mp4", "open", "lock"
 
 
@@ -82,30 +86,33 @@ class RunSpool:
         self._written.add(folder)
         self._sequence = 0
         folder.mkdir(parents=True)
-        (folder / _INIT).write_bytes(started.init)
+        _write_through(folder / _INIT, started.init)
         values = asdict(facts) | {"started_at": facts.started_at.isoformat()}
         unfinished = folder / f".{_RUN}"
-        unfinished.write_text(json.dumps(values))
+        _write_through(unfinished, json.dumps(values).encode())
         unfinished.replace(folder / _RUN)
-        self._file = (folder / _OPEN).open("wb", buffering=0)
+        self._file: FileIO | None = None
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Bytes of the open segment."""
+        if self._file is None:  # not when the one before closes: a full disk must not cost that
+            self._file = FileIO(self.folder / _OPEN, "wb")
         for part in parts:
-            self._file.write(part)
+            _write_all(self._file, part)
 
     def close_segment(self, closed: SegmentClosed) -> SpooledSegment:
         """The open segment is whole: it has its name, and is on the disk."""
+        assert self._file is not None, "a segment has bytes"
         os.fsync(self._file.fileno())
         size_bytes = self._file.tell()
         self._file.close()
+        self._file = None
         name = (
             f"{self._sequence:06d}-{closed.start_ms}-{closed.duration_ms}-{closed.frames}"
             f"-{int(closed.is_independent)}.m4s"
         )
         path = (self.folder / _OPEN).rename(self.folder / name)
         self._sequence += 1
-        self._file = (self.folder / _OPEN).open("wb", buffering=0)
         return SpooledSegment(
             path=path,
             run=self.facts,
@@ -120,7 +127,8 @@ class RunSpool:
     def end(self) -> None:
         """No more of this run: what was not closed is thrown away."""
         try:
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
             (self.folder / _OPEN).unlink(missing_ok=True)
         finally:
             self._written.discard(self.folder)
@@ -195,6 +203,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _write_through(path: Path, data: bytes) -> None:
+    """A file that a loss of power leaves whole: without it its segments are worth nothing."""
+    with FileIO(path, "wb") as file:
+        _write_all(file, data)
+        os.fsync(file.fileno())
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Write it, or raise OSError: on a disk that gets full a write takes a part and says so."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 def _lock(folder: Path) -> int | None:
     """The lock of a recorder's folder, held; None: its recorder lives, or it has just gone."""
     try:
@@ -226,10 +248,13 @@ def _left_in(folder: Path) -> list[SpooledSegment]:
 def _closed_in(folder: Path) -> list[SpooledSegment]:
     try:
         values = json.loads((folder / _RUN).read_text())
+        values["started_at"] = datetime.fromisoformat(values["started_at"])
+        run = RunFacts(**values)
     except (FileNotFoundError, NotADirectoryError):
         return []  # killed before its first segment could close
-    values["started_at"] = datetime.fromisoformat(values["started_at"])
-    run = RunFacts(**values)
+    except (ValueError, TypeError, KeyError):  # the disk lost it: others must not wait for it
+        logger.error("nobody knows whose segments %s holds: they stay there", folder)
+        return []
     found: list[SpooledSegment] = []
     for path in folder.glob("*.m4s"):
         if match := _SEGMENT.fullmatch(path.name):

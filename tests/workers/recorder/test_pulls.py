@@ -170,6 +170,31 @@ def test_what_is_pulled_becomes_a_vod(
         assert s.scalars(select(Stream.status)).all() == ["ended"]
 
 
+def test_a_picture_that_cannot_be_recorded_does_not_make_a_stream_live(
+    recording: Settings, library: Library, flv: Path, tmp_path: Path
+):
+    """HEVC: it would connect and be lost for ever, and each time were two signals more."""
+    command = [str(find_ffmpeg()), "-v", "error", "-i", str(flv), "-c:v", "libx265", "-x265-params"]
+    other = tmp_path / "hevc.flv"
+    subprocess.run([*command, "log-level=none:keyint=30", str(other)], check=True)
+
+    async def pull_once() -> bool:
+        recorder = Recorder(recording, library)
+        (pull,) = await asyncio.to_thread(recorder._desk.pulls)
+        try:
+            return await recorder._pulls._once(pull)
+        finally:
+            await recorder._pulls.stop()
+            recorder._holds.close()
+            recorder._spool.close()
+
+    with serving_hls(other, tmp_path) as url:
+        add_pull(library, url)
+        assert not asyncio.run(pull_once())
+    with library.session() as s:
+        assert s.scalars(select(Stream.status)).all() == []
+
+
 @contextmanager
 def behind_tls(port: int, tls: ssl.SSLContext) -> Iterator[int]:
     """A port that speaks TLS and passes on to the other one."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import pytest
 
 from aethex.library import Library, Stream, captures, channels, inputs, jobs, live, new_id, vods
 from aethex.library.ledger import ledger
+from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.store import Store
 from tests.workers.recorder.live_streams import (
@@ -19,6 +24,7 @@ from tests.workers.recorder.live_streams import (
     decoded_frames,
     end_stream,
     make_flv,
+    pieces_of,
 )
 
 
@@ -165,3 +171,55 @@ def test_what_takes_longer_is_asked_for_when_the_vod_is_ready(
     with library.session() as s:
         (vod,) = vods.list_stream_vods(s, stream.id)
         assert jobs.open_job(s, "derive", vod.id) is not None
+
+
+def test_of_sound_alone_nothing_is_recorded_and_the_log_says_why(
+    studio: Studio, library: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    stream = add_live_stream(library)
+    sound = tmp_path / "sound.flv"
+    command = f"{find_ffmpeg()} -v error -f lavfi -i sine=b=4 -t 5 -c:a aac {sound}"
+    subprocess.run(command.split(), check=True)
+    studio.record(stream, sound)
+    assert f"no picture came of {stream.id}" in caplog.text
+    with library.session() as s:
+        assert captures.of_stream(s, stream.id) is None
+
+
+def test_an_object_that_somebody_deleted_keeps_no_vod_from_being_finished(
+    studio: Studio, library: Library, flv: Path
+):
+    stream = add_live_stream(library)
+    studio.record(stream, flv)
+    end_stream(library, stream.id, timedelta(seconds=12))
+    segments = [info.key for info in studio.store.list("vods") if info.key.endswith("0.m4s")]
+    studio.store.delete(segments)
+    studio.finish()
+    with library.session() as s:
+        (vod,) = vods.list_stream_vods(s, stream.id)
+    assert vod.poster_key is None
+
+
+def test_recording_does_not_wait_for_what_waits_for_the_database(
+    studio: Studio, library: Library, flv: Path
+):
+    """Each encoder that is lost meanwhile has one of asyncio's threads wait."""
+    stream = add_live_stream(library)
+    is_back = threading.Event()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        waiting = loop.run_in_executor(None, is_back.wait)
+        capture = studio.capture(stream)
+        try:
+            async with asyncio.timeout(20):
+                await studio.feed(capture, pieces_of(flv))
+                await capture.finish()
+        finally:
+            is_back.set()
+        await waiting
+        assert capture.segments == 3
+        assert await studio.archive.drain(30)
+
+    asyncio.run(run())
