@@ -95,6 +95,8 @@ class WebhookSource(Protocol):
     """The settings without which nothing of it can be verified; one of them is enough."""
     lets_publishers_in: ClassVar[bool]
     """Whether its server lets a publisher in unless it is answered that it may not."""
+    is_named_by_publishers: ClassVar[bool]
+    """Whether who publishes chooses the input's id, so that anybody can make up many of them."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:

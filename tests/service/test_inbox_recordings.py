@@ -114,7 +114,7 @@ def test_a_reconnect_in_the_window_that_mux_has_continues_the_stream(library, ch
     [
         (" Speed\n\trun ", "Speed run"),
         ("".join(chr(0x4E00 + n) for n in range(1990)), None),  # no index takes all of it
-        ("\u200b\u202e", "gdq, 30 January 2026"),
+        ("\u200b\u202e", "gdq, 30 January 2026, 18:00"),
     ],
 )
 def test_a_providers_title_is_fitted_to_be_one(library, channel, take, told, title):
