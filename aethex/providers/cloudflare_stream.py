@@ -83,7 +83,7 @@ class CloudflareWebhooks:
     is (`cf-webhook-auth`).
 
     A video's webhook is the video itself and has no type; it comes when processing has ended. Its
-    uid may be a live input's: then the copy asks for that input's videos.
+    uid may be a live input's, for each of its videos: then the copy asks for that input's videos.
     """
 
     name: ClassVar[str] = "cloudflare"
@@ -175,7 +175,7 @@ def _recording(uid: str, fields: Mapping[str, Any]) -> Recording:
         state="failed" if state == "error" else "ready" if is_ready else "pending",
         hls_url=text(fields, "playback", "hls"),
         is_signed=fields.get("requireSignedURLs") is True,
-        is_to_look_up=text(fields, "liveInput") is None,
+        is_to_look_up=text(fields, "liveInput") in (None, uid),
         duration_seconds=seconds(fields, "duration"),
         size_bytes=whole(fields, "size"),
         started_at=moment(fields, "created"),

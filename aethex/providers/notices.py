@@ -18,6 +18,9 @@ NoticeKind = Literal["connected", "disconnected", "ended", "recording", "unknown
 RecordingState = Literal["pending", "ready", "failed"]
 FOR_EVER: None = None
 
+VIDEO_MARK = "@"
+"""Between an input's id and when its video began, where that is all that is told of the video."""
+
 
 class Refused(ProviderError):
     """A webhook that is not its provider's, or not of now. One line with the remedy."""

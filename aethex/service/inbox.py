@@ -17,7 +17,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
@@ -27,8 +27,15 @@ from sqlalchemy.orm import Session
 from aethex.library import Library, WebhookEvent, inbox, inputs, live, provider_recordings
 from aethex.library.settling import end_due
 from aethex.library.values import MAX_TEXT_LENGTH
-from aethex.providers import WEBHOOKS, Notice, Recording, Sent, Unreadable, WebhookSource
+from aethex.providers import (
+    WEBHOOKS,
+    Notice,
+    Sent,
+    Unreadable,
+    WebhookSource,
+)
 from aethex.service.background import in_background
+from aethex.service.told_recordings import folded, of_one_video
 
 SETTLE_SECONDS = 1.0
 WAITING_SECONDS = 5.0
@@ -51,10 +58,6 @@ choose the names, and of each kind of event.
 
 _MOST_ID_BYTES = 2_000  # an index takes 2,704 bytes a row
 
-_UNSAID = timedelta(seconds=10)
-"""A recording whose length nobody says was finished when it was told of, so it ran before that."""
-
-_STATES = ("pending", "failed", "ready")
 _log = logging.getLogger(__name__)
 
 
@@ -296,54 +299,18 @@ def _apply_recording(s: Session, event: WebhookEvent, recording_id: str, now: da
     # Cloudflare may name a live input where it means its video
     names = [one.input_id for _, one in reversed(told) if one.input_id] or [recording_id]
     of = inputs.by_external_id(s, event.provider, names[0])
+    if of is not None and of.external_id == recording_id:
+        recordings, recording_id = of_one_video(recordings, event, recording_id)
     known = provider_recordings.get(s, event.provider, recording_id)
     is_linked = known is not None and known.stream_id is not None  # its input may be removed since
-    if of is None and names[0] != recording_id and not is_linked:
+    if of is None and names[0] != event.recording_id and not is_linked:
         event.external_id = names[0]  # also where only another event names it: it waits for that
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
-    values = _folded(recordings)
+    values = folded(recordings)
     made = provider_recordings.put(s, event.provider, recording_id, of.id if of else None, values)
     whose = f"of stream {made.stream_id}" if made.stream_id else "of no stream yet"
     inbox.finish(event, "applied", f"recording {made.id}, {made.state}, {whose}", now)
-
-
-def _folded(told: Sequence[tuple[WebhookEvent, Recording]]) -> dict[str, Any]:
-    """What all that was told of a recording, in the order of its happening, says together: of each
-    field the newest that says something; ready wins over failed, and both over pending.
-    """
-    values: dict[str, Any] = {"is_signed": False, "is_to_look_up": False}
-    details: dict[str, Any] = {}
-    for _, one in told:
-        fields: Mapping[str, Any] = {name: getattr(one, name) for name in _FIELDS}
-        values |= {name: value for name, value in fields.items() if value is not None}
-        details |= one.details
-    last = told[-1][0]
-    if "started_at" not in values:
-        ran = (
-            timedelta(seconds=values["duration_seconds"]) if "duration_seconds" in values else None
-        )
-        values["started_at"] = last.at - (ran or _UNSAID)
-    state = max((one.state for _, one in told), key=_STATES.index)
-    return {
-        **dict.fromkeys(_FIELDS),
-        **values,
-        "details": details,
-        "state": state,
-        "told_at": last.at,
-    }
-
-
-_FIELDS = (
-    "hls_url",
-    "mp4_url",
-    "path",
-    "is_signed",
-    "is_to_look_up",
-    "duration_seconds",
-    "size_bytes",
-    "started_at",
-)
 
 
 def _unmapped(event: WebhookEvent) -> str:
