@@ -20,6 +20,7 @@ from aethex.library.ids import new_id
 from aethex.library.models import ChannelInput, WebhookEvent, WebhookState
 
 _MOST_NOTE = 500
+_AT_ONCE = 50_000  # are forgotten within a query's time limit; the rest the next time
 MOST_ATTEMPTS = 1000
 """After so many failures an event is given up: more than an hour, in which most can be mended."""
 
@@ -132,7 +133,7 @@ def due(s: Session, limit: int) -> Sequence[str]:
 
 def forget_unmapped(s: Session, provider: str, most_names: int, most_each: int) -> int:
     """Remove what waits for inputs that nobody has added, but for the names that were heard of
-    last, and of each the newest of every kind; how many events went.
+    last, and of each the newest of every kind; how many events went, 50,000 at once.
     """
     is_mapped = exists().where(
         ChannelInput.provider == provider, ChannelInput.external_id == WebhookEvent.external_id
@@ -156,6 +157,7 @@ def forget_unmapped(s: Session, provider: str, most_names: int, most_each: int) 
     free = (  # another process may forget the same, or apply it
         select(WebhookEvent.id)
         .where(WebhookEvent.id.in_(too_many), WebhookEvent.state == "waiting")
+        .limit(_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     gone = delete(WebhookEvent).where(WebhookEvent.id.in_(free)).returning(WebhookEvent.id)
