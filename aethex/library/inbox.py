@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select, text, update
+from sqlalchemy import delete, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,10 @@ from aethex.library.ids import new_id
 from aethex.library.models import ChannelInput, WebhookEvent, WebhookState
 
 _MOST_NOTE = 500
+_AT_ONCE = 50_000  # are forgotten within a query's time limit; the rest the next time
+MOST_ATTEMPTS = 1000
+"""After so many failures an event is given up: more than an hour, in which most can be mended."""
+
 _LOCK_RECORDING = text(
     "select pg_advisory_xact_lock(hashtextextended(:provider || ' ' || :recording_id, 1))"
 )
@@ -92,18 +96,22 @@ def finish(event: WebhookEvent, state: WebhookState, note: str, now: datetime) -
     event.applied_at = None if state == "waiting" else now
 
 
-def note_failure(s: Session, event_id: str, note: str) -> None:
-    """Say why an event could not be applied; it waits."""
-    s.execute(
-        update(WebhookEvent)
-        .where(WebhookEvent.id == event_id)
-        .values(
-            state="waiting",
-            applied_at=None,
-            note=note[:_MOST_NOTE],
-            attempts=WebhookEvent.attempts + 1,
-        )
-    )
+def note_failure(
+    s: Session, event_id: str, note: str, now: datetime, *, is_for_good: bool
+) -> WebhookState:
+    """Say why an event could not be applied; the state that it has then. It waits to be tried
+    again, but not where that is `is_for_good` or was tried too often: then it is ignored.
+
+    Raises NotInLibrary.
+    """
+    event = claim(s, event_id)
+    event.attempts += 1
+    is_given_up = is_for_good or event.attempts >= MOST_ATTEMPTS
+    if is_given_up:
+        finish(event, "ignored", f"given up: {note}", now)
+    else:
+        finish(event, "waiting", note, now)
+    return event.state
 
 
 def due(s: Session, limit: int) -> Sequence[str]:
@@ -121,6 +129,39 @@ def due(s: Session, limit: int) -> Sequence[str]:
         .limit(limit)
     )
     return s.scalars(query).all()
+
+
+def forget_unmapped(s: Session, provider: str, most_names: int, most_each: int) -> int:
+    """Remove what waits for inputs that nobody has added, but for the names that were heard of
+    last, and of each the newest of every kind; how many events went, 50,000 at once.
+    """
+    is_mapped = exists().where(
+        ChannelInput.provider == provider, ChannelInput.external_id == WebhookEvent.external_id
+    )
+    name, newer = WebhookEvent.external_id, WebhookEvent.id.desc()
+    nth = func.row_number().over(partition_by=[name, WebhookEvent.kind], order_by=newer)
+    newest = func.max(WebhookEvent.id).over(partition_by=name)
+    waiting = (
+        select(WebhookEvent.id, newest.label("newest"), nth.label("nth"))
+        .where(
+            WebhookEvent.provider == provider,
+            WebhookEvent.state == "waiting",
+            WebhookEvent.external_id.is_not(None),
+            ~is_mapped,
+        )
+        .subquery()
+    )
+    place = func.dense_rank().over(order_by=waiting.c.newest.desc()).label("place")
+    placed = select(waiting.c.id, waiting.c.nth, place).subquery()
+    too_many = select(placed.c.id).where(or_(placed.c.nth > most_each, placed.c.place > most_names))
+    free = (  # another process may forget the same, or apply it
+        select(WebhookEvent.id)
+        .where(WebhookEvent.id.in_(too_many), WebhookEvent.state == "waiting")
+        .limit(_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    gone = delete(WebhookEvent).where(WebhookEvent.id.in_(free)).returning(WebhookEvent.id)
+    return len(s.scalars(gone).all())
 
 
 def of_input(s: Session, provider: str, external_id: str) -> Sequence[str]:

@@ -195,10 +195,11 @@ def widen_reconnect(s: Session, input_id: str, seconds: int) -> None:
     """Await a reconnect as long as the input's provider does, where that is longer: its recording
     goes on until then. Never shorter, so that the order in which it is told does not matter.
     """
+    wanted = min(seconds, MAX_RECONNECT_SECONDS)
     s.execute(
         update(ChannelInput)
-        .where(ChannelInput.id == input_id, ChannelInput.reconnect_seconds < seconds)
-        .values(reconnect_seconds=min(seconds, MAX_RECONNECT_SECONDS))
+        .where(ChannelInput.id == input_id, ChannelInput.reconnect_seconds < wanted)
+        .values(reconnect_seconds=wanted)
     )
 
 

@@ -83,18 +83,22 @@ def has_signal(s: Session, input_id: str, key: str) -> bool:
     return s.scalar(query) is not None
 
 
-def settle(s: Session, now: datetime) -> list[Stream]:
-    """End the streams whose reconnect window is over; those that just ended.
+def due(s: Session, now: datetime) -> Sequence[str]:
+    """Ids of the inputs whose reconnect window is over, the longest first; an indexed query."""
+    query = select(ChannelInput.id).where(ChannelInput.settles_at < now)
+    return s.scalars(query.order_by(ChannelInput.settles_at)).all()
 
-    One indexed query where there are none. Inputs that somebody else works on wait for the next.
+
+def settle(s: Session, input_id: str, now: datetime) -> list[Stream]:
+    """End the input's stream if its reconnect window is over; the streams that just ended. None
+    where somebody else works on the input: it waits for the next time.
     """
-    due = s.scalars(
+    of = s.scalars(
         select(ChannelInput)
-        .where(ChannelInput.settles_at < now)
-        .order_by(ChannelInput.settles_at)
+        .where(ChannelInput.id == input_id, ChannelInput.settles_at < now)
         .with_for_update(skip_locked=True, key_share=True)
-    ).all()
-    return [stream for of in due for stream in _reconcile(s, of, None, "", now, None)]
+    ).one_or_none()
+    return _reconcile(s, of, None, "", now, None) if of is not None else []
 
 
 def live_stream(s: Session, input_id: str) -> Stream | None:

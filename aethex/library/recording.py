@@ -106,6 +106,26 @@ def set_wishes(s: Session, channel_id: str, wishes: RecordingWishes) -> None:
     s.execute(made.on_conflict_do_update(index_elements=["channel_id"], set_=values))
 
 
+def check_owners_wishes(
+    s: Session, channel_id: str, wishes: RecordingWishes, settings: Settings
+) -> None:
+    """Raises InvalidValue where the channel's owner may not delete VODs, and wishes them to go
+    sooner than they do now and than the platform's: that would be deleting them all.
+    """
+    now, platform = policy_of(s, channel_id, settings), platform_policy(settings)
+    wished = wishes.delete_after_days
+    if now.is_user_delete_allowed or wished is None:
+        return
+    if all(_is_sooner(wished, one.delete_after_days) for one in (now, platform)):
+        days = platform.delete_after_days
+        least = f"give {days:,} days or more" if days else "leave them for ever"
+        raise InvalidValue(f"VODs of this channel may not be deleted by its owner: {least}.")
+
+
+def _is_sooner(days: int, than_days: int) -> bool:
+    return days != 0 and (than_days == 0 or days < than_days)  # 0: never
+
+
 def _over(default: RecordingPolicy, row: RecordingSettings) -> RecordingPolicy:
     def either(own: Any, platforms: Any) -> Any:
         return platforms if own is None else own

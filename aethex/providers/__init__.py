@@ -16,7 +16,15 @@ from importlib import import_module
 from aethex.providers.base import Provider, ProviderError
 from aethex.providers.kinds import InputKind, ProviderParts, Setup
 from aethex.providers.making import InputMaker, MadeInput
-from aethex.providers.notices import Notice, Recording, Refused, Sent, Unreadable, WebhookSource
+from aethex.providers.notices import (
+    VIDEO_MARK,
+    Notice,
+    Recording,
+    Refused,
+    Sent,
+    Unreadable,
+    WebhookSource,
+)
 from aethex.settings import Settings
 
 
@@ -51,6 +59,7 @@ __all__ = [
     "ALL",
     "INPUT_MAKERS",
     "PROVIDERS",
+    "VIDEO_MARK",
     "WEBHOOKS",
     "InputKind",
     "InputMaker",

@@ -23,6 +23,7 @@ _MOST_FIELDS = 200
 _DEEPEST = 12
 _LONGEST_TEXT = 2_000
 _MOST_BYTES = 2**53
+_MOST_SECONDS = 366 * 86_400
 
 # An address that holds a secret: rtmp://host/live?key=…, ?token=…, rtmp://user:password@host
 _QUERY = re.compile(r"\?\S*=\S*")
@@ -126,6 +127,14 @@ def whole(fields: Any, *path: str) -> int | None:
     return int(found) if found is not None else None
 
 
+def seconds(fields: Any, *path: str) -> float | None:
+    """A length in seconds; None also for one of more than a year, which nothing here lasts: what is
+    computed from it would be no time.
+    """
+    found = number(fields, *path)
+    return found if found is not None and found <= _MOST_SECONDS else None
+
+
 def moment(fields: Any, *path: str) -> datetime | None:
     """A time, ISO 8601 (also with nanoseconds) or seconds since 1970; without a zone it is UTC.
 
@@ -138,8 +147,8 @@ def moment(fields: Any, *path: str) -> datetime | None:
             value = datetime.fromisoformat(shortened)
             value = value.replace(tzinfo=UTC) if value.tzinfo is None else value
             return value.astimezone(UTC) if value.year > 1 else None
-        seconds = number(fields, *path)
-        return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
+        since_1970 = number(fields, *path)
+        return datetime.fromtimestamp(since_1970, UTC) if since_1970 is not None else None
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from aethex.fetch import Fetcher, FetchFailed
 from aethex.providers.bodies import at
+from aethex.providers.notices import VIDEO_MARK
 from aethex.providers.recordings import (
     RecordingAsked,
     RecordingMedia,
@@ -50,7 +51,7 @@ class CloudflareRecordings:
 
     def media(self, fetch: Fetcher, recording: RecordingAsked, now: datetime, /) -> RecordingMedia:
         """See RecordingSource."""
-        uid, hls = recording.external_id, recording.hls_url
+        uid, hls = _uid(recording), recording.hls_url
         if self._token is not None and (recording.is_to_look_up or hls is None):
             video = self._video(fetch, recording)
             uid = str(video["uid"])
@@ -82,7 +83,7 @@ class CloudflareRecordings:
 
     def _video(self, fetch: Fetcher, recording: RecordingAsked) -> Mapping[str, Any]:
         """The video itself: what was told may be the id of the input that it came from."""
-        uid = recording.external_id
+        uid = _uid(recording)
         try:
             return self._ask(fetch, "GET", _part(uid))
         except FetchFailed as error:
@@ -113,6 +114,10 @@ class CloudflareRecordings:
         authorization = f"Bearer {self._token.get_secret_value()}"
         result = at(ask_api(fetch, method, url, authorization, body), "result")
         return {} if result is None else result
+
+
+def _uid(recording: RecordingAsked) -> str:
+    return recording.external_id.partition(VIDEO_MARK)[0]
 
 
 def _part(text: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import SecretStr
 
 from aethex.providers.base import ProviderError
-from aethex.providers.bodies import at, digest, moment, number, read_json, redact, text, whole
+from aethex.providers.bodies import at, digest, moment, read_json, redact, seconds, text, whole
 from aethex.providers.kinds import ProviderParts, dashboard_kind
 from aethex.providers.making import MadeInput, ask, made
 from aethex.providers.notices import Notice, NoticeKind, Recording, Refused, Sent
@@ -83,7 +83,7 @@ class CloudflareWebhooks:
     is (`cf-webhook-auth`).
 
     A video's webhook is the video itself and has no type; it comes when processing has ended. Its
-    uid may be a live input's: then the copy asks for that input's videos.
+    uid may be a live input's, for each of its videos: then the copy asks for that input's videos.
     """
 
     name: ClassVar[str] = "cloudflare"
@@ -92,6 +92,7 @@ class CloudflareWebhooks:
         "AETHEX_CLOUDFLARE_NOTIFICATION_SECRET",
     )
     lets_publishers_in: ClassVar[bool] = False
+    is_named_by_publishers: ClassVar[bool] = False
 
     def __init__(
         self, signing: SecretStr | None, notification: SecretStr | None, tolerance_seconds: float
@@ -174,8 +175,8 @@ def _recording(uid: str, fields: Mapping[str, Any]) -> Recording:
         state="failed" if state == "error" else "ready" if is_ready else "pending",
         hls_url=text(fields, "playback", "hls"),
         is_signed=fields.get("requireSignedURLs") is True,
-        is_to_look_up=text(fields, "liveInput") is None,
-        duration_seconds=number(fields, "duration"),
+        is_to_look_up=text(fields, "liveInput") in (None, uid),
+        duration_seconds=seconds(fields, "duration"),
         size_bytes=whole(fields, "size"),
         started_at=moment(fields, "created"),
         details={name: value for name, value in details.items() if value},

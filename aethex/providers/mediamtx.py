@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from pydantic import SecretStr
 
-from aethex.providers.bodies import digest, number, read_fields, redact, text
+from aethex.providers.bodies import digest, read_fields, redact, seconds, text
 from aethex.providers.kinds import InputKind, ProviderParts, Setup, server_about
 from aethex.providers.notices import Notice, NoticeKind, Recording, Sent
 from aethex.providers.shared_token import TOKEN_PARAMETER, SharedTokenWebhooks
@@ -37,6 +37,7 @@ class MediaMtxWebhooks(SharedTokenWebhooks):
 
     name: ClassVar[str] = "mediamtx"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MEDIAMTX_WEBHOOK_TOKEN",)
+    is_named_by_publishers: ClassVar[bool] = True
 
     @staticmethod
     def token(settings: Settings) -> SecretStr | None:
@@ -73,7 +74,7 @@ def _segment(fields: Mapping[str, Any], path: str) -> Notice:
         f"{path}:{file}",
         "ready",
         path=file,
-        duration_seconds=number(fields, "segment_duration"),
+        duration_seconds=seconds(fields, "segment_duration"),
     )
     return Notice(
         "recording",

@@ -14,7 +14,18 @@ from typing import Any, ClassVar, Self
 import httpx
 from pydantic import SecretStr
 
-from aethex.providers.bodies import at, items, moment, number, read_json, redact, text, texts, whole
+from aethex.providers.bodies import (
+    at,
+    items,
+    moment,
+    number,
+    read_json,
+    redact,
+    seconds,
+    text,
+    texts,
+    whole,
+)
 from aethex.providers.kinds import ProviderParts, dashboard_kind
 from aethex.providers.making import MadeInput, ask, made
 from aethex.providers.notices import Notice, NoticeKind, Recording, RecordingState, Sent
@@ -43,6 +54,7 @@ class MuxWebhooks:
     name: ClassVar[str] = "mux"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_MUX_WEBHOOK_SECRET",)
     lets_publishers_in: ClassVar[bool] = False
+    is_named_by_publishers: ClassVar[bool] = False
 
     def __init__(self, secret: SecretStr, tolerance_seconds: float) -> None:
         self._secret = secret
@@ -118,7 +130,7 @@ def _recording(kind: str, data: Any) -> Recording | None:
         hls_url=f"{base}.m3u8" if base else None,
         mp4_url=f"{base}/{largest['name']}" if base and largest else None,
         is_signed=not public if playback else None,
-        duration_seconds=number(data, "duration"),
+        duration_seconds=seconds(data, "duration"),
         size_bytes=largest["bytes"] if largest else None,
         started_at=datetime.fromisoformat(times[0]["started_at"]) if times else None,
         details={name: value for name, value in details.items() if value},
@@ -150,7 +162,7 @@ def _files(data: Any) -> list[dict[str, Any]]:
 
 def _recording_times(data: Any) -> list[dict[str, Any]]:
     return [
-        {"started_at": started_at.isoformat(), "duration_seconds": number(one, "duration")}
+        {"started_at": started_at.isoformat(), "duration_seconds": seconds(one, "duration")}
         for one in items(data, "recording_times")
         if (started_at := moment(one, "started_at"))
     ]

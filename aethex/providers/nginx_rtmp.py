@@ -33,6 +33,7 @@ class NginxRtmpWebhooks(SharedTokenWebhooks):
     name: ClassVar[str] = "nginx_rtmp"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_NGINX_RTMP_WEBHOOK_TOKEN",)
     lets_publishers_in: ClassVar[bool] = True
+    is_named_by_publishers: ClassVar[bool] = True
 
     @staticmethod
     def token(settings: Settings) -> SecretStr | None:

@@ -18,6 +18,9 @@ NoticeKind = Literal["connected", "disconnected", "ended", "recording", "unknown
 RecordingState = Literal["pending", "ready", "failed"]
 FOR_EVER: None = None
 
+VIDEO_MARK = "@"
+"""Between an input's id and when its video began, where that is all that is told of the video."""
+
 
 class Refused(ProviderError):
     """A webhook that is not its provider's, or not of now. One line with the remedy."""
@@ -95,6 +98,8 @@ class WebhookSource(Protocol):
     """The settings without which nothing of it can be verified; one of them is enough."""
     lets_publishers_in: ClassVar[bool]
     """Whether its server lets a publisher in unless it is answered that it may not."""
+    is_named_by_publishers: ClassVar[bool]
+    """Whether who publishes chooses the input's id, so that anybody can make up many of them."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:

@@ -30,6 +30,7 @@ class SharedTokenWebhooks(ABC):
     """
 
     lets_publishers_in: ClassVar[bool] = False
+    is_named_by_publishers: ClassVar[bool] = False
 
     def __init__(self, token: SecretStr, senders: Sequence[Network]) -> None:
         self._token = token

@@ -30,6 +30,7 @@ class SrsWebhooks(SharedTokenWebhooks):
     name: ClassVar[str] = "srs"
     secret_settings: ClassVar[tuple[str, ...]] = ("AETHEX_SRS_WEBHOOK_TOKEN",)
     lets_publishers_in: ClassVar[bool] = True
+    is_named_by_publishers: ClassVar[bool] = True
 
     @staticmethod
     def token(settings: Settings) -> SecretStr | None:

@@ -12,19 +12,30 @@ twice is as once, in whatever order, so the whole inbox can be replayed.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
+from sqlalchemy.exc import DataError, StatementError
 from sqlalchemy.orm import Session
 
 from aethex.library import Library, WebhookEvent, inbox, inputs, live, provider_recordings
-from aethex.providers import WEBHOOKS, Notice, Recording, Sent, Unreadable, WebhookSource
+from aethex.library.settling import end_due
+from aethex.library.values import MAX_TEXT_LENGTH
+from aethex.providers import (
+    WEBHOOKS,
+    Notice,
+    Sent,
+    Unreadable,
+    WebhookSource,
+)
 from aethex.service.background import in_background
+from aethex.service.told_recordings import folded, of_one_video
 
 SETTLE_SECONDS = 1.0
 WAITING_SECONDS = 5.0
@@ -34,13 +45,19 @@ RETRY_SECONDS = 5.0
 BATCH = 100
 
 REFUSED_SECONDS = 60.0
-"""Of an input one refused publisher is kept in this time: who guesses keys must not fill the disk.
+"""Of an input one refused publisher is kept in this time, and of each kind of event that says
+nothing here one where a publisher can cause it: who guesses keys must not fill the disk.
 """
 
-_UNSAID = timedelta(seconds=10)
-"""A recording whose length nobody says was finished when it was told of, so it ran before that."""
+FORGET_SECONDS = 60.0
+MOST_NAMES = 1_000
+MOST_OF_A_NAME = 100
+"""Of what waits for inputs that nobody has added, as many are kept of a provider whose publishers
+choose the names, and of each kind of event.
+"""
 
-_STATES = ("pending", "failed", "ready")
+_MOST_ID_BYTES = 2_000  # an index takes 2,704 bytes a row
+
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +79,7 @@ def read(source: WebhookSource, sent: Sent) -> tuple[dict[str, Any], list[Notice
     except Unreadable:
         return {"unreadable_bytes": len(sent.body)}, [Notice("unknown", None, note="not readable")]
     body = source.redacted(fields)
-    return body, source.read(body)
+    return body, _notices(source, body)
 
 
 def check_stream_key(s: Session, source: WebhookSource, sent: Sent) -> None:
@@ -111,6 +128,8 @@ def keep(
         key, repeat_seconds = notice.key, notice.repeat_seconds
         if ignored_because is not None:
             key, repeat_seconds = f"refused {notice.input_id}", REFUSED_SECONDS
+        elif _is_unknown(notice) and source.is_named_by_publishers:
+            key, repeat_seconds = f"unknown {notice.note[:100]}", REFUSED_SECONDS
         ignored = ignored_because or (notice.note or "not known" if _is_unknown(notice) else None)
         event = inbox.add(
             s,
@@ -136,8 +155,9 @@ def keep(
 def apply(library: Library, event_id: str, now: datetime, *, again: bool = False) -> str:
     """Do what an event says, in one transaction; the state that it has then.
 
-    `again`: also when it was done before. A failure leaves it waiting with a note, for later.
-    Raises only when the database does not take the note either.
+    `again`: also when it was done before. A failure leaves it waiting with a note, for later; one
+    that would come again each time, ignored. Raises only when the database does not take the note
+    either.
     """
     try:
         with library.session() as s:
@@ -146,10 +166,10 @@ def apply(library: Library, event_id: str, now: datetime, *, again: bool = False
                 _apply(s, event, now)
             return event.state
     except Exception as error:
-        _log.warning("Webhook %s waits: %s", event_id, type(error).__name__, exc_info=error)
+        _log.warning("Webhook %s failed: %s", event_id, type(error).__name__, exc_info=error)
+        note = f"{type(error).__name__}: {error}".splitlines()[0]
         with library.session() as s:
-            inbox.note_failure(s, event_id, f"{type(error).__name__}: {error}".splitlines()[0])
-        return "waiting"
+            return inbox.note_failure(s, event_id, note, now, is_for_good=_is_for_good(error))
 
 
 def apply_waiting(library: Library, now: Callable[[], datetime], limit: int = BATCH) -> int:
@@ -168,6 +188,28 @@ def apply_for_input(
     with library.session() as s:
         ids = inbox.of_input(s, provider, external_id)
     return sum(apply(library, event_id, now(), again=True) == "applied" for event_id in ids)
+
+
+def forget_unmapped(library: Library) -> int:
+    """Keep no more than the newest of what waits for inputs that publishers made up; how many
+    events went.
+    """
+    names = [name for name, kind in WEBHOOKS.items() if kind.is_named_by_publishers]
+    gone = 0
+    for name in names:
+        with library.session() as s:
+            gone += inbox.forget_unmapped(s, name, MOST_NAMES, MOST_OF_A_NAME)
+    return gone
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether it is what was told that cannot be applied, so that trying again would be in vain."""
+    cause = error.orig if isinstance(error, StatementError) else error
+    is_too_long = str(getattr(cause, "sqlstate", "")).startswith("54")  # for an index
+    return is_too_long or isinstance(error, DataError) or isinstance(cause, _OF_VALUES)
+
+
+_OF_VALUES = (ValueError, ArithmeticError)
 
 
 def _is_unknown(notice: Notice) -> bool:
@@ -198,9 +240,30 @@ def refused_note(error: KeyRefused) -> str:
     return f"{_REFUSED}{error}"
 
 
+def _notices(source: WebhookSource | type[WebhookSource], body: Mapping[str, Any]) -> list[Notice]:
+    return [_fitted(notice) for notice in source.read(body)]
+
+
+def _fitted(notice: Notice) -> Notice:
+    """What can be kept: an input that anybody could add has a shorter id, and no index holds much
+    longer ones.
+    """
+    note = None
+    if len(notice.input_id or "") > MAX_TEXT_LENGTH:
+        note = f"An input's id has {MAX_TEXT_LENGTH} characters at most."
+    elif notice.recording and len(notice.recording.external_id.encode()) > _MOST_ID_BYTES:
+        note = f"A recording's id or path has {_MOST_ID_BYTES} bytes at most."
+    if note is not None:
+        key = f"too long {notice.kind}"
+        return Notice("unknown", key, notice.at, repeat_seconds=REFUSED_SECONDS, note=note)
+    if notice.key is None or len(notice.key.encode()) <= _MOST_ID_BYTES:
+        return notice
+    return replace(notice, key=hashlib.sha256(notice.key.encode()).hexdigest())
+
+
 def _notice_of(source: type[WebhookSource], event: WebhookEvent) -> Notice:
     """What the event says as it is read now; a body tells one thing, or several under keys."""
-    notices = source.read(event.body)
+    notices = _notices(source, event.body)
     same = [one for one in notices if one.key is not None and event.key.startswith(one.key)]
     return [*same, *notices, Notice("unknown", None, note=event.note)][0]
 
@@ -236,54 +299,18 @@ def _apply_recording(s: Session, event: WebhookEvent, recording_id: str, now: da
     # Cloudflare may name a live input where it means its video
     names = [one.input_id for _, one in reversed(told) if one.input_id] or [recording_id]
     of = inputs.by_external_id(s, event.provider, names[0])
+    if of is not None and of.external_id == recording_id:
+        recordings, recording_id = of_one_video(recordings, event, recording_id)
     known = provider_recordings.get(s, event.provider, recording_id)
     is_linked = known is not None and known.stream_id is not None  # its input may be removed since
-    if of is None and names[0] != recording_id and not is_linked:
+    if of is None and names[0] != event.recording_id and not is_linked:
         event.external_id = names[0]  # also where only another event names it: it waits for that
         inbox.finish(event, "waiting", _unmapped(event), now)
         return
-    values = _folded(recordings)
+    values = folded(recordings)
     made = provider_recordings.put(s, event.provider, recording_id, of.id if of else None, values)
     whose = f"of stream {made.stream_id}" if made.stream_id else "of no stream yet"
     inbox.finish(event, "applied", f"recording {made.id}, {made.state}, {whose}", now)
-
-
-def _folded(told: Sequence[tuple[WebhookEvent, Recording]]) -> dict[str, Any]:
-    """What all that was told of a recording, in the order of its happening, says together: of each
-    field the newest that says something; ready wins over failed, and both over pending.
-    """
-    values: dict[str, Any] = {"is_signed": False, "is_to_look_up": False}
-    details: dict[str, Any] = {}
-    for _, one in told:
-        fields: Mapping[str, Any] = {name: getattr(one, name) for name in _FIELDS}
-        values |= {name: value for name, value in fields.items() if value is not None}
-        details |= one.details
-    last = told[-1][0]
-    if "started_at" not in values:
-        ran = (
-            timedelta(seconds=values["duration_seconds"]) if "duration_seconds" in values else None
-        )
-        values["started_at"] = last.at - (ran or _UNSAID)
-    state = max((one.state for _, one in told), key=_STATES.index)
-    return {
-        **dict.fromkeys(_FIELDS),
-        **values,
-        "details": details,
-        "state": state,
-        "told_at": last.at,
-    }
-
-
-_FIELDS = (
-    "hls_url",
-    "mp4_url",
-    "path",
-    "is_signed",
-    "is_to_look_up",
-    "duration_seconds",
-    "size_bytes",
-    "started_at",
-)
 
 
 def _unmapped(event: WebhookEvent) -> str:
@@ -294,7 +321,8 @@ def _unmapped(event: WebhookEvent) -> str:
 
 
 class Inbox:
-    """Ends streams whose reconnect window is over, and applies what waits, while `running` lasts.
+    """Ends streams whose reconnect window is over, applies what waits and forgets what is too much
+    of it, while `running` lasts.
 
     Each process of the service does so: rows are locked, and what another one has is passed over,
     so no leader is needed and the streams end on time whichever process dies.
@@ -310,18 +338,13 @@ class Inbox:
         async with (
             in_background(self._settle_for_ever, "settle"),
             in_background(self._apply_for_ever, "inbox"),
+            in_background(self._forget_for_ever, "forget"),
         ):
             yield
 
     def settle(self) -> int:
         """End the streams whose window is over; how many. Raises DatabaseUnreachable."""
-        now = self._now()
-        with self._library.session() as s:
-            ended = live.settle(s, now)
-            for stream in ended:
-                if stream.input_id is not None and stream.ended_at is not None:
-                    provider_recordings.link(s, stream.input_id, stream.ended_at)
-        return len(ended)
+        return len(end_due(self._library, self._now()))
 
     async def _settle_for_ever(self) -> None:
         await _for_ever(self.settle, SETTLE_SECONDS, "Streams are not ended")
@@ -331,6 +354,12 @@ class Inbox:
             return apply_waiting(self._library, self._now)
 
         await _for_ever(apply, WAITING_SECONDS, "Webhooks wait")
+
+    async def _forget_for_ever(self) -> None:
+        def forget() -> int:
+            return forget_unmapped(self._library)
+
+        await _for_ever(forget, FORGET_SECONDS, "Webhooks of unknown inputs are not forgotten")
 
 
 async def _for_ever(work: Callable[[], int], every_seconds: float, failure: str) -> None:

@@ -104,14 +104,14 @@ def test_a_reconnect_within_the_window_continues_the_stream(library, input_id, t
 def test_a_stream_ends_at_its_disconnect_when_the_window_is_over(library, input_id, tell):
     [stream, _] = tell("c0 d100")
     with library.session() as s:
-        assert live.settle(s, at(160)) == []
+        assert live.settle(s, input_id, at(160)) == []
     assert all_streams(library, input_id) == [(0, None, "live")]
     with library.session() as s:
-        ended = live.settle(s, at(161))
+        ended = live.settle(s, input_id, at(161))
         assert [(one.id, one.ended_at) for one in ended] == [(stream.id, at(100))]
         assert live.live_stream(s, input_id) is None
     with library.session() as s:
-        assert live.settle(s, at(200)) == []
+        assert live.settle(s, input_id, at(200)) == []
 
 
 def test_back_to_back_streams_stay_apart(library, input_id, tell):
@@ -140,10 +140,10 @@ def test_a_late_connect_that_moves_the_start_keeps_the_id(library, input_id, tel
     assert all_streams(library, input_id) == [(20, None, "live")]
 
 
-def test_a_late_reconnect_makes_an_ended_stream_live_again(library, tell):
+def test_a_late_reconnect_makes_an_ended_stream_live_again(library, input_id, tell):
     [made, _] = tell("c0 d100")
     with library.session() as s:
-        live.settle(s, at(200))
+        live.settle(s, input_id, at(200))
     [again] = tell("c130", at(201))
     assert (again.id, again.status, again.ended_at) == (made.id, "live", None)
 
@@ -295,9 +295,9 @@ def test_in_any_order_and_with_repeats_the_streams_are_those_of_the_fold(library
             one = told[index]
             live.signal(s, made.id, one.kind, one.at, one.key, at(n))
             if n in settled:
-                live.settle(s, LATER)
+                live.settle(s, made.id, LATER)
     with library.session() as s:
-        live.settle(s, LATER)
+        live.settle(s, made.id, LATER)
         assert s.get_one(ChannelInput, made.id).settles_at is None
     spells = [seconds(spell) for spell in fold(told, WINDOW, LATER)]
     assert [one[:2] for one in all_streams(library, made.id)] == spells

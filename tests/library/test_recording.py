@@ -52,3 +52,18 @@ def test_every_vod_can_be_watched_so_hls_is_always_kept(
     with library.session() as s:
         recording.set_wishes(s, channel.id, RecordingWishes(formats=("mp4",)))
         assert recording.policy_of(s, channel.id, settings).formats == ("hls", "mp4")
+
+
+def test_where_vods_stay_for_ever_an_owner_who_may_not_delete_leaves_them(
+    library: Library, channel: Channel, settings: Settings
+):
+    for_ever = settings.model_copy(
+        update={"recording_delete_after_days": 0, "recording_user_delete": False}
+    )
+    with library.session() as s:
+        for days in (None, 0):
+            wishes = RecordingWishes(delete_after_days=days)
+            recording.check_owners_wishes(s, channel.id, wishes, for_ever)
+        wishes = RecordingWishes(delete_after_days=36_500)
+        with pytest.raises(InvalidValue, match="leave them for ever"):
+            recording.check_owners_wishes(s, channel.id, wishes, for_ever)

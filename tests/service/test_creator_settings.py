@@ -327,6 +327,31 @@ def test_only_admins_decide_whether_owners_may_delete(
     assert "You may not" in ada.get(client, "/settings").text
 
 
+def test_an_owner_who_may_not_delete_cannot_let_vods_go_sooner_than_the_platform(
+    client: Client, library: Library, settings: Settings, ada: Person
+) -> None:
+    root, of = person(library, settings, "root", role="admin"), channel_id(library, ada)
+    no = {"user_delete": "no"}
+
+    def days() -> int:
+        with library.session() as s:
+            return recording.policy_of(s, of, settings).delete_after_days
+
+    root.post(client, "/settings/recording", channel_id=of, **no)
+    for too_short in ("1", "364"):
+        answer = save(client, library, ada, keep="days", days=too_short)
+        assert (answer.status_code, "give 365 days or more" in answer.text) == (422, True)
+    assert days() == 365
+    for keep, wished, then in (("days", "365", 365), ("never", "", 0), ("days", "400", 400)):
+        assert save(client, library, ada, keep=keep, days=wished).status_code == 303
+        assert days() == then
+    root.post(client, "/settings/recording", channel_id=of, keep="days", days="30", **no)
+    assert save(client, library, ada, keep="days", days="29").status_code == 422
+    assert save(client, library, ada, keep="days", days="30", formats="hls").status_code == 303
+    assert save(client, library, ada, keep="days", days="60").status_code == 303
+    assert days() == 60
+
+
 def test_vods_that_a_shorter_time_takes_are_counted_before_they_go(
     client: Client, library: Library, ada: Person, folder_store: Store
 ) -> None:

@@ -175,6 +175,37 @@ def test_a_cloudflare_video_that_is_an_inputs_id_is_to_be_looked_up(library, cha
     assert (found.input_id, found.is_to_look_up) == (added, True)
 
 
+@pytest.mark.parametrize("is_input_named", [True, False])
+@pytest.mark.parametrize("is_added_late", [True, False])
+def test_cloudflare_videos_that_are_all_told_by_their_inputs_id_are_each_of_its_stream(
+    library, channel, take, is_input_named, is_added_late
+):
+    if not is_added_late:
+        add(library, channel, "cloudflare", "in1")
+    named = {"liveInput": "in1"} if is_input_named else {}
+    for begin in (START, START + 3 * HOUR):
+        video = {"uid": "in1", "status": {"state": "ready"}, "created": begin.isoformat()} | named
+        modified = (begin + HOUR).isoformat()
+        take(
+            hooks.cloudflare_live("connected", "in1", begin),
+            hooks.cloudflare_live("disconnected", "in1", begin + HOUR),
+            hooks.cloudflare_video(video | {"readyToStream": True, "modified": modified}),
+            hooks.cloudflare_video(
+                video | {"readyToStream": True, "modified": modified, "size": 1}
+            ),
+        )
+    if is_added_late:
+        add(library, channel, "cloudflare", "in1")
+        inbox.apply_for_input(library, "cloudflare", "in1", lambda: LATER)
+    with library.session() as s:
+        streams = [one.id for one in s.scalars(select(Stream).order_by(Stream.started_at))]
+        found = [provider_recordings.of_stream(s, one) for one in streams]
+    assert [[(one.started_at, one.is_to_look_up) for one in of] for of in found] == [
+        [(START, True)],
+        [(START + 3 * HOUR, True)],
+    ]
+
+
 def test_a_recording_of_nobodys_input_waits_for_it(library, channel, take):
     take(hooks.nginx("record_done", path="/rec/gdq.flv"))
     with library.session() as s:

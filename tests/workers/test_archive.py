@@ -344,7 +344,8 @@ def test_cloudflare_recordings_told_by_their_input_are_looked_up(settings, libra
     server.api[("GET", f"{ACCOUNT}/live_inputs/{INPUT}/videos")] = {
         "result": [old, video(server), live]
     }
-    told(library, stream, "cloudflare", external_id=INPUT, is_to_look_up=True)
+    its = f"{INPUT}@2026-01-30T18:00:00+00:00"
+    told(library, stream, "cloudflare", external_id=its, is_to_look_up=True)
     assert copy(settings, library, server).error is None
     vod_of(library)
 

@@ -29,6 +29,7 @@ from aethex.library import (
 from aethex.library.captures import CaptureToFinish, Pull
 from aethex.library.holds import Holds
 from aethex.library.recording import policy_of
+from aethex.library.settling import end_due
 from aethex.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -159,9 +160,8 @@ class Desk:
 
     def settle(self) -> None:
         """End streams whose reconnect window is over."""
-        with self._library.session() as s:
-            for stream in live.settle(s, self._clock()):
-                logger.info("stream %s has ended", stream.id)
+        for stream in end_due(self._library, self._clock()):
+            logger.info("stream %s has ended", stream.id)
 
     def to_finish(self) -> Sequence[CaptureToFinish]:
         """VODs that wait for being finished."""

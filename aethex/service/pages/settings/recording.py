@@ -4,7 +4,7 @@ What belongs here: the form of a channel, with what the platform has beside it. 
 holds (`library.recording`), which VODs go (`library.retention`).
 
 Whether owners may delete VODs is decided by admins: who could allow it to themselves would not be
-kept from it.
+kept from it. Nor may who may not let VODs go sooner than the platform does.
 """
 
 from __future__ import annotations
@@ -96,6 +96,9 @@ def save_recording(
         )
         field = "min_seconds" if (wishes.min_duration_seconds or 0) > 86_400 else "days"
         with refusing(SECTION, field, **entered):
+            if not visitor_of(request).is_admin:
+                settings = resources_of(request).settings
+                recording.check_owners_wishes(s, channel_id, wishes, settings)
             recording.set_wishes(s, channel_id, wishes)
         changed = _changed(before, wishes)
         if changed:
