@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -333,6 +334,43 @@ def test_webhooks_are_listed_shown_and_replayed(
     assert re.search(r"webhooks\s+0\b", good(aethex("webhooks", "replay", "--since", "2027-01-01")))
     assert "There is no webhook x" in aethex("webhooks", "show", "x").stderr
     assert "There is no webhook x" in aethex("webhooks", "replay", "x").stderr
+
+
+def test_a_webhook_is_shown_as_json_that_can_be_read_again(
+    aethex: Commands, library: Library, settings: Settings
+) -> None:
+    title = "a title with many words " * 10
+    hook = hooks.owncast("STREAM_STARTED", NOW, streamTitle=title)
+    keep(library, settings, hook)
+    listed = good(aethex("webhooks", "list"))
+    shown = good(aethex("webhooks", "show", re.findall(r"hook_\w+", listed)[0]))
+    assert json.loads(shown[shown.index("\n{") :])["eventData"]["streamTitle"] == title
+
+
+def test_what_a_publisher_calls_its_stream_is_nothing_that_a_terminal_obeys(
+    aethex: Commands, library: Library, settings: Settings
+) -> None:
+    keep(library, settings, hooks.srs("on_publish", stream="a\x1b[2Jb\x9b31mc\rd"))
+    listed = good(aethex("webhooks", "list"))
+    assert "live/a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}31mc" in listed
+    assert not set(listed) & {"\x1b", "\x9b", "\r"}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--provider", "cloudflare-stream", "is no provider of webhooks: give cloudflare, mux"),
+        ("--since", "9999-12-31T23:59:59-12:00", "is not a time"),
+        ("--since", "0001-01-01T00:00:00+12:00", "is not a time"),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "replay"])
+def test_a_choice_of_webhooks_that_cannot_be_is_used_wrongly(
+    aethex: Commands, command: str, option: str, value: str, says: str
+) -> None:
+    outcome = aethex("webhooks", command, option, value)
+    assert outcome.code == 2
+    assert says in " ".join(outcome.stderr.replace("│", " ").split())
 
 
 def test_no_setting_shows_its_secret() -> None:

@@ -7,11 +7,13 @@ words.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -25,9 +27,23 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-output = Console()
-errors = Console(stderr=True)
+
+class _Terminal(Console):
+    """A console that shows control characters as �: names of streams come from whoever publishes,
+    and an escape sequence in one would be obeyed by the terminal of who lists them.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text), **options)
+
+
+# C0 without tab and line feed, DEL, C1
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+output = _Terminal()
+errors = _Terminal(stderr=True)
 
 _PIPED_WIDTH = 10_000
 
@@ -78,7 +94,7 @@ def print_table(table: Table, empty: str = "") -> None:
     elif output.is_terminal:
         output.print(table)
     else:
-        Console(file=output.file, width=_PIPED_WIDTH).print(table)
+        _Terminal(file=output.file, width=_PIPED_WIDTH).print(table)
 
 
 def _as_text(value: object) -> str:
@@ -108,11 +124,11 @@ def parsed_time(text: str) -> datetime:
     """An ISO-8601 time; without a zone it is UTC. Raises typer.BadParameter."""
     try:
         at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: before year 1 or after 9999 in UTC
         raise typer.BadParameter(
             f"{text!r} is not a time: write it as 2026-01-31T18:30:00Z."
         ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _as_json(value: object) -> object:

@@ -31,7 +31,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The inbox of what video providers told.", no_args_is_help=True)
 
-Provider = Annotated[str | None, typer.Option(help="Only this provider's.")]
+
+def _known_provider(name: str | None) -> str | None:
+    """A provider whose webhooks come in; a mistyped one would look as if it had told nothing."""
+    from aethex.providers import ALL
+
+    if name is not None and name not in ALL:
+        raise typer.BadParameter(f"{name!r} is no provider of webhooks: give {', '.join(ALL)}.")
+    return name
+
+
+Provider = Annotated[
+    str | None, typer.Option(help="Only this provider's.", callback=_known_provider)
+]
 Since = Annotated[
     str | None, typer.Option(help="Only what came in since, as 2026-01-31T18:30:00Z.")
 ]
@@ -83,7 +95,8 @@ def show(
     with open_library(get_settings()) as library, library.session() as s:
         found = inbox.get(s, webhook_id)
     print_report(found.id, _as_rows(found))
-    output.print(json.dumps(found.body, indent=2, ensure_ascii=False), markup=False)
+    body = json.dumps(found.body, indent=2, ensure_ascii=False)
+    output.print(body, markup=False, soft_wrap=True)  # folded it would be no JSON any more
 
 
 @app.command()

@@ -10,6 +10,7 @@ kind of an error and the session's own reasons, which quote nothing that a clien
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import ssl
@@ -28,6 +29,10 @@ OnPublish = Callable[[Publish], Awaitable[Sink | None]]
 _READ_BYTES = 256 * 1024
 _FIRST_READ_BYTES = 16 * 1024
 _NONCE_BYTES = 1528
+
+
+class CannotListen(OSError):
+    """Nothing can listen there; the message says where, why, and which settings change it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,15 @@ class RtmpServer:
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         patience = self._limits.publish_within_seconds if tls else None
-        self._server = await asyncio.start_server(
-            *(self._take, host, port),
-            limit=_READ_BYTES,
-            ssl=tls,
-            ssl_handshake_timeout=patience,
-        )
+        try:
+            self._server = await asyncio.start_server(
+                *(self._take, host, port),
+                limit=_READ_BYTES,
+                ssl=tls,
+                ssl_handshake_timeout=patience,
+            )
+        except OSError as error:
+            raise CannotListen(f"RTMP cannot be taken on {host}:{port}: {_why(error)}.") from error
 
     @property
     def port(self) -> int:
@@ -305,6 +313,12 @@ class _Publisher:
             logger.warning("rtmp: %s lost: %s", self._address, end.reason)
 
 
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "another program, or another recorder, has the port (AETHEX_RTMP_PORT)"
+    return f"{error.strerror or type(error).__name__} (AETHEX_HOST, AETHEX_RTMP_PORT)"
+
+
 async def serve_rtmp(
     host: str,
     port: int,
@@ -318,7 +332,7 @@ async def serve_rtmp(
     `on_publish` is awaited for each client that asks to publish; it checks `stream_key` and returns
     where the FLV goes, or None to refuse. A second publisher with a key that is live takes over
     once the first has been silent for `takeover_after_seconds`, and is refused if the first is
-    heard from before that. Raises OSError when the address cannot be had.
+    heard from before that. Raises CannotListen when the address cannot be had.
     """
     server = RtmpServer(on_publish, limits or RtmpLimits())
     await server.start(host, port, tls)

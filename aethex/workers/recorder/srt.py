@@ -51,11 +51,15 @@ _HOST = re.compile(r"[0-9a-zA-Z.-]+|[0-9a-fA-F:]+")
 _PASSPHRASE = re.compile(r"[0-9a-zA-Z_.~-]{10,79}")
 
 
+class WrongSrtInputs(ValueError):
+    """The setting cannot be; the message says why and quotes no key."""
+
+
 @dataclass(frozen=True, slots=True)
 class SrtInput:
     """Where to listen, and the key. `latency_ms`: how long lost packets are waited for.
 
-    Raises ValueError for a port, host or passphrase that cannot be; it never quotes the latter.
+    Raises WrongSrtInputs for a port, host or passphrase that cannot be; it never quotes the latter.
     """
 
     host: str
@@ -65,24 +69,26 @@ class SrtInput:
 
     def __post_init__(self) -> None:
         if not _PASSPHRASE.fullmatch(self.passphrase):
-            raise ValueError(
+            raise WrongSrtInputs(
                 "an SRT passphrase has 10 to 79 letters, digits, or any of _ . ~ -; "
                 "make a new stream key for this input."
             )
         if not _HOST.fullmatch(self.host) or not 0 < self.port < 65536:
-            raise ValueError(f"srt {self.host!r}, port {self.port}: no address to listen on.")
+            raise WrongSrtInputs(f"srt {self.host!r}, port {self.port}: no address to listen on.")
 
 
 def parsed_inputs(text: str, host: str) -> list[SrtInput]:
-    """What `AETHEX_SRT_INPUTS` says: `9001=key,9002=key`. Raises ValueError that quotes no key."""
+    """What `AETHEX_SRT_INPUTS` says: `9001=key,9002=key`. Raises WrongSrtInputs."""
     found: list[SrtInput] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         port, separator, key = part.partition("=")
         if not separator or not port.isdecimal():
-            raise ValueError("AETHEX_SRT_INPUTS is a list of ports and keys: 9001=key,9002=key.")
+            raise WrongSrtInputs(
+                "AETHEX_SRT_INPUTS is a list of ports and keys: 9001=key,9002=key."
+            )
         found.append(SrtInput(host, int(port), key))
     if len({one.port for one in found}) != len(found):
-        raise ValueError("AETHEX_SRT_INPUTS names a port twice: each input needs its own.")
+        raise WrongSrtInputs("AETHEX_SRT_INPUTS names a port twice: each input needs its own.")
     return found
 
 

@@ -31,7 +31,7 @@ from aethex.library import Library, Stream, Vod, channels, inputs
 from aethex.media.ffmpeg import find_ffmpeg
 from aethex.settings import Settings
 from aethex.workers.recorder.process import Pace, Recorder
-from aethex.workers.recorder.srt import parsed_inputs
+from aethex.workers.recorder.srt import WrongSrtInputs, parsed_inputs
 from tests.service_process import free_port
 from tests.workers.recorder.live_streams import decoded_frames, make_flv
 
@@ -283,7 +283,7 @@ def test_what_is_pushed_over_srt_becomes_a_vod(recording: Settings, library: Lib
     ],
 )
 def test_srt_inputs_that_cannot_be_are_refused_without_quoting_a_key(text: str):
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(WrongSrtInputs) as refused:
         parsed_inputs(text, "127.0.0.1")
     assert "key-of" not in str(refused.value)
     assert "short" not in str(refused.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aethex.media.rtmp import Publish
-from aethex.workers.recorder.rtmp_server import RtmpLimits, RtmpServer, serve_rtmp
+from aethex.workers.recorder.rtmp_server import CannotListen, RtmpLimits, RtmpServer, serve_rtmp
 from aethex.workers.recorder.sink import Sink
 from tests.media.rtmp.encoder import closing, frames
 from tests.workers.recorder.publishers import (
@@ -345,3 +345,12 @@ def test_stopping_finishes_every_publication_uncleanly() -> None:
         assert sinks[0].is_clean is False
 
     run(test)
+
+
+def test_a_port_that_is_taken_is_named_with_its_setting():
+    async def listen_twice() -> None:
+        async with serving() as (server, _):
+            await serve_rtmp("127.0.0.1", server.port, lambda _: asyncio.sleep(0))
+
+    with pytest.raises(CannotListen, match=r"another recorder, has the port \(AETHEX_RTMP_PORT\)"):
+        run(listen_twice)
