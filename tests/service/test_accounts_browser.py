@@ -38,6 +38,17 @@ def sign_up(page: Page, site: str, username: str) -> None:
     page.wait_for_url(f"{site}/")
 
 
+def test_a_double_click_makes_one_account_and_signs_in(browser: Browser, site: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site}/sign-up")
+        page.get_by_label("Username").fill("twice")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign up").dblclick()
+        page.wait_for_url(f"{site}/")
+        expect(page.locator(".account summary")).to_contain_text("twice")
+
+
 def from_menu(page: Page, name: str) -> None:
     page.locator(".account summary").click()
     page.locator(".account-menu").get_by_text(name, exact=True).click()
