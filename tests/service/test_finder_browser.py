@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import Complaints
 from tests.service.content import add_vod
+from tests.service.judging import judged
 from tests.service.watching import PlayerSite, eventually
 
 pytestmark = pytest.mark.browser
@@ -97,3 +98,26 @@ def test_a_word_without_an_end_makes_no_page_wide(
         page.goto(f"{channel}?q={word}")
         assert page.evaluate("document.documentElement.scrollWidth") == 320
     assert complaints == []
+
+
+def test_a_title_from_right_to_left_reads_in_its_own_direction(
+    page: Page, player_site: PlayerSite
+) -> None:
+    title = "\u05e9\u05dc\u05d5\u05dd abc!"
+    add_vod(player_site.library, player_site.store, username="hebrew", title=title)
+    page.goto(f"{player_site.url}/channel/hebrew/vods")
+    lefts = page.evaluate(
+        "[...document.querySelector('.card-title a').firstChild.data].map((_, at) => {"
+        " const range = new Range(), text = document.querySelector('.card-title a').firstChild;"
+        " range.setStart(text, at); range.setEnd(text, at + 1);"
+        " return range.getBoundingClientRect().left; })"
+    )
+    assert lefts[-1] < lefts[title.index("a")] < lefts[0]
+
+
+def test_what_is_found_and_how_to_see_all_again_suits_fingers(page: Page, channel: str) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    for words in ("race", "nothing"):
+        page.goto(f"{channel}?q={words}&from=2026-01-01")
+        page.locator("details.menu summary").click()
+        assert judged(page, 360) == []

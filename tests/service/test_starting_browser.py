@@ -117,3 +117,14 @@ def test_a_menu_stays_open_where_the_keyboard_is_when_what_it_shows_changes(
     page.evaluate("document.querySelector('video').playbackRate = 1.75")
     expect(page.get_by_role("menuitemradio", name="1.75×")).to_be_checked()
     expect(page.get_by_role("menuitemradio", name="1.25×")).to_be_focused()
+
+
+def test_the_players_menu_stays_readable_in_forced_colours(
+    page: Page, player_site: PlayerSite
+) -> None:
+    page.emulate_media(forced_colors="active", color_scheme="light")
+    page.goto(player_site.vod_url)
+    page.get_by_role("button", name="Speed").click()
+    menu = page.get_by_role("menu", name="Speed")
+    background = menu.evaluate("menu => getComputedStyle(menu).backgroundColor")
+    assert background == "rgba(16, 18, 24, 0.97)"  # dark, as the tick is white
