@@ -38,6 +38,29 @@ def sign_up(page: Page, site: str, username: str) -> None:
     page.wait_for_url(f"{site}/")
 
 
+def test_a_double_click_makes_one_account_and_signs_in(browser: Browser, site: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site}/sign-up")
+        page.get_by_label("Username").fill("twice")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign up").dblclick()
+        page.wait_for_url(f"{site}/")
+        expect(page.locator(".account summary")).to_contain_text("twice")
+
+
+def test_the_bar_fits_at_any_width_also_with_a_long_name(browser: Browser, site: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        sign_up(page, site, "marguerite")
+        too_wide = []
+        for width in range(320, 1300, 20):
+            page.set_viewport_size({"width": width, "height": 600})
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                too_wide.append(width)
+        assert too_wide == []
+
+
 def from_menu(page: Page, name: str) -> None:
     page.locator(".account summary").click()
     page.locator(".account-menu").get_by_text(name, exact=True).click()

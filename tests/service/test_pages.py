@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from aethex.library import Library, channels
+from aethex.library import Library, Vod, channels
 from aethex.service.app import create_app
 from aethex.settings import Settings
 from aethex.store import Store
@@ -126,6 +126,17 @@ def test_a_vods_page_has_player_facts_download_and_more_of_the_channel(
         assert text in page.text
     fallback = [video for video in page.of("video") if video.get("src")]
     assert [video["src"] for video in fallback] == [player["data-mp4"]]
+
+
+def test_without_scripts_a_vod_that_has_no_mp4_is_its_playlist(
+    client: Client, library: Library, folder_store: Store
+) -> None:
+    made = add_vod(library, folder_store)
+    with library.session() as s:
+        s.get_one(Vod, made.id).mp4_key = None
+    page = Elements(client.get(f"/vods/{made.id}", headers=HTML).text)
+    [fallback] = [video for video in page.of("video") if video.get("src")]
+    assert str(fallback["src"]).endswith(f"/{made.id}/index.m3u8")
 
 
 def test_what_is_not_measured_is_not_shown(

@@ -234,6 +234,17 @@ def test_forms_work_without_scripts(
     assert other.post(client, f"{page}/edit", title="Mine").status_code == 403
 
 
+@pytest.mark.parametrize("is_public", [True, False])
+def test_a_refused_edit_shows_what_was_chosen_and_which_field_is_wrong(
+    client: Client, library: Library, folder_store: Store, owner: Person, is_public: bool
+) -> None:
+    made = add_vod(library, folder_store)
+    chosen = {"is_public": "yes"} if is_public else {}
+    html = owner.post(client, f"/vods/{made.id}/edit", title=" ", **chosen).text
+    assert ('name="is_public" value="yes" checked' in html) == is_public
+    assert 'required aria-invalid="true" aria-describedby="edit-error"' in html
+
+
 @pytest.mark.parametrize(
     ("came_from", "goes_to"),
     [

@@ -225,6 +225,19 @@ def test_the_history_is_kept_by_keyboard_alone(
         expect(titles).to_have_text(["Seen 1", "Seen 0"])
 
 
+def test_a_double_click_clears_the_history_once_and_it_can_be_undone(
+    browser: Browser, site: PlayerSite, mika: Person
+) -> None:
+    with site.library.session() as s:
+        watching.save(s, mika.id, s.get_one(Vod, site.vod_id), 12_000, AT, AT + timedelta(days=1))
+    with opened(browser, site, mika) as page:
+        page.goto(f"{site.url}/history")
+        page.get_by_role("button", name="Clear all").dblclick()
+        expect(page.get_by_text("Nothing watched yet")).to_be_visible()
+        page.get_by_role("button", name="Undo").dblclick()
+        expect(page.get_by_role("link", name="Resume The last boss")).to_be_visible()
+
+
 def test_what_is_typed_is_found_while_it_is_typed(browser: Browser, site: PlayerSite) -> None:
     complaints = Complaints()
     with opened(browser, site) as page:

@@ -56,7 +56,10 @@ def edit(
     except Problem as problem:
         if problem.status != 422 or not problem.errors:
             raise
-        written = {"title": title, "description": description, "error": problem.errors[0].detail}
+        written = {
+            **{"title": title, "description": description, "is_public": is_public},
+            **{"error": problem.errors[0].detail, "error_field": problem.errors[0].field},
+        }
         return watch_page(request, vod_id, edit=written, status=422)
     return RedirectResponse(f"/vods/{vod_id}", status_code=303)
 

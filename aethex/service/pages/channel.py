@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from aethex.library import Page, Vod, channels, streams, users, vods
 from aethex.library.finding import MAX_QUERY_LENGTH, search_text
 from aethex.service.identity import owns, visitor_of
-from aethex.service.pages.finder import Asked, day_or_none, finder_view, found_text
+from aethex.service.pages.finder import Asked, day_or_none, finder_view, found_text, in_order
 from aethex.service.pages.loading import as_of_text, load_views
 from aethex.service.pages.templating import draw
 from aethex.service.pages.views import channel_view
@@ -61,12 +61,13 @@ def channel_vods(
         )
         if channel is None:
             raise not_found("channel", f"@{username}")
+        from_date, to_date = in_order(day_or_none(from_day), day_or_none(to_day))
         asked = Asked(
             f"/channel/{channel.username}/vods",
             q.strip()[:MAX_QUERY_LENGTH],
             next((known for known in SORTS if known == sort), None),
-            day_or_none(from_day),
-            day_or_none(to_day),
+            from_date,
+            to_date,
             view if view in ("grid", "list") else None,
             page,
         )

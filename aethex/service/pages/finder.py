@@ -138,6 +138,11 @@ def day_or_none(text: str) -> date | None:
     return day if 1970 <= day.year <= 9998 else None
 
 
+def in_order(begin: date | None, end: date | None) -> tuple[date | None, date | None]:
+    """The days of a range, the earlier first: also where somebody gave them the other way round."""
+    return (end, begin) if begin and end and end < begin else (begin, end)
+
+
 def _narrowed_text(asked: Asked) -> str:
     """` “boss”, since 1 Jan 2020`; empty where nothing is asked for."""
     words = f" “{asked.q}”" if search_text(asked.q) else ""

@@ -110,7 +110,10 @@ def watch_page(
         )
         policy = recording.policy_of(session, channel.id, resources.settings)
     shown = cards[0]
-    written = edit or {"title": vod.title, "description": vod.description, "error": ""}
+    written = edit or {
+        **{"title": vod.title, "description": vod.description, "error": "", "error_field": ""},
+        "is_public": "yes" if vod.is_public else "",
+    }
     return draw(
         request,
         "vod.html",

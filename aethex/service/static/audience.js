@@ -6,7 +6,7 @@ function clock(seconds) {
   return whole >= 3600 ? `${Math.floor(whole / 3600)}:${tail}` : tail;
 }
 
-export function showAudience(video) {
+export function showAudience(video, goTo) {
   const section = document.getElementById("audience");
   const curve = document.getElementById("curve");
   if (!section || !curve) return;
@@ -35,5 +35,5 @@ export function showAudience(video) {
     tip.style.transform = `translate(${left}px, -110%)`;
   });
   curve.addEventListener("pointerleave", () => { tip.hidden = true; });
-  curve.addEventListener("click", (event) => { video.currentTime = secondAt(event); });
+  curve.addEventListener("click", (event) => goTo(secondAt(event)));
 }

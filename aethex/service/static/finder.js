@@ -7,6 +7,7 @@ const TYPING_MS = 250;
 
 let timer = 0;
 let asking = null;
+let shown = location.pathname + location.search;
 
 function address() {
   const data = new FormData(form);
@@ -14,6 +15,13 @@ function address() {
   if (view) data.set("view", view);
   const query = new URLSearchParams([...data].filter(([, value]) => String(value).trim() !== ""));
   return query.size ? `${form.action}?${query}` : form.action;
+}
+
+// What has the focus is taken out with what is replaced: it goes to where the same is.
+function replace(here, there) {
+  const hasFocus = here.contains(document.activeElement);
+  here.replaceWith(there);
+  if (hasFocus) (there.matches("summary") ? there : input).focus();
 }
 
 // The page behind the address, of which only what the finder changes is taken over.
@@ -27,30 +35,39 @@ async function show(target, isNewEntry) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const selector of ["#results", ".finder-side", ".presets", ".menu > summary"]) {
       const [here, there] = [document.querySelector(selector), page.querySelector(selector)];
-      if (here && there) here.replaceWith(there);
+      if (here && there) replace(here, there);
     }
+    form.querySelector(".menu").toggleAttribute("data-set", Boolean(page.querySelector(".menu[data-set]")));
+    document.title = page.title;
     history[isNewEntry ? "pushState" : "replaceState"](null, "", target);
+    shown = location.pathname + location.search;
   } catch (problem) {
-    if (problem.name !== "AbortError") location.assign(target); // the page itself says what is wrong
+    if (problem.name === "AbortError") return;
+    if (problem instanceof TypeError) { // the network is away: no page would come
+      document.querySelector("#results [role=status]").textContent = "The search was not answered. Press Enter to try again.";
+    } else location.assign(target); // the page itself says what is wrong
   }
 }
 
 if (form) {
-  input.addEventListener("input", (event) => {
-    if (event.isComposing) return;
+  // Also while a word is being composed: a phone's keyboard composes all of them.
+  input.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => show(address(), false), TYPING_MS);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     clearTimeout(timer);
-    form.querySelector("details")?.removeAttribute("open");
+    const menu = form.querySelector("details[open]");
+    if (menu?.contains(document.activeElement)) menu.querySelector("summary").focus();
+    menu?.removeAttribute("open");
     show(address(), true);
   });
-  addEventListener("popstate", () => location.reload());
+  // The skip link is an entry too, of the page that is shown already.
+  addEventListener("popstate", () => { if (location.pathname + location.search !== shown) location.reload(); });
 
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || event.isComposing) return;
     const isTyping = event.target.closest?.("input, textarea, select");
     const menu = form.querySelector("details[open]");
     if (event.key === "/" && !isTyping) {

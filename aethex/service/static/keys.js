@@ -8,7 +8,7 @@ function isTakenBy(target, key) {
   if (target.closest("input, textarea, select, [contenteditable]")) return true;
   if (target.closest("[role=menu]")) return key !== "?";
   const pressing = key === " " || key === "Enter";
-  if (pressing && target.closest("a, button, summary, [role=button]")) return true;
+  if (pressing && target.closest("a, button, summary, [role=button], [role=switch]")) return true;
   const sliding = key.startsWith("Arrow") || key === "Home" || key === "End";
   return sliding && target.closest("media-volume-range, [role=slider]") !== null;
 }

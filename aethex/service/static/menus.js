@@ -30,17 +30,25 @@ export class Menu {
   show(items, chosen, shown, said = shown) {
     this.#button.textContent = shown;
     this.#button.setAttribute("aria-label", `${this.#list.getAttribute("aria-label")}: ${said}`);
-    this.#list.replaceChildren(...items.map(([value, text]) => {
+    this.#make(items.map(([value]) => String(value)));
+    this.#items().forEach((item, at) => {
+      item.setAttribute("aria-checked", String(items[at][0] === chosen));
+      item.textContent = items[at][1];
+    });
+    this.element.hidden = false;
+  }
+
+  // The same ones stay: one of them may have the focus, and without it the menu closes.
+  #make(values) {
+    if (this.#items().map((item) => item.value).join() === values.join()) return;
+    this.#list.replaceChildren(...values.map((value) => {
       const item = document.createElement("button");
       item.type = "button";
       item.tabIndex = -1;
       item.setAttribute("role", "menuitemradio");
-      item.setAttribute("aria-checked", String(value === chosen));
-      item.textContent = text;
-      item.value = String(value);
+      item.value = value;
       return item;
     }));
-    this.element.hidden = false;
   }
 
   #items() { return [...this.#list.children]; }
@@ -89,7 +97,10 @@ export function offerSpeed(video) {
   const menu = new Menu(document.getElementById("speed"), (speed) => { video.playbackRate = speed; });
   const items = SPEEDS.map((speed) => [speed, `${speed}×`]);
   const draw = () => menu.show(items, video.playbackRate, `${video.playbackRate}×`);
-  video.addEventListener("ratechange", draw);
+  video.addEventListener("ratechange", () => {
+    video.defaultPlaybackRate = video.playbackRate; // what a video has that is loaded anew
+    draw();
+  });
   draw();
 }
 

@@ -54,13 +54,13 @@ function clock(seconds) {
 }
 
 // Says that it does not begin at the beginning, and offers that.
-export function offerRestart(video, seconds) {
+export function offerRestart(video, seconds, goTo) {
   const offer = document.getElementById("player-resume");
   let timer = 0;
   const close = () => { offer.hidden = true; clearTimeout(timer); };
   document.getElementById("player-resume-text").textContent = `Resumes at ${clock(seconds)}`;
   document.getElementById("player-restart").addEventListener("click", () => {
-    video.currentTime = 0;
+    goTo(0);
     video.play().catch(() => {});
     close();
   });

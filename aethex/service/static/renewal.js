@@ -20,7 +20,7 @@ export async function renewAddresses(player, vodId, failed) {
   if (newest && newest !== old) return true;
   let vod;
   try {
-    const answer = await fetch(`/api/vods/${vodId}`, { cache: "no-store" });
+    const answer = await fetch(`/api/vods/${vodId}`, { cache: "no-store", signal: AbortSignal.timeout(15_000) });
     if (!answer.ok) return false;
     vod = await answer.json();
   } catch {

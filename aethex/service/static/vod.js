@@ -25,6 +25,7 @@ let mediaFailures = 0;
 let brokenSegments = 0;
 let isOver = false; // the signed address, and the service gives no other: a new page says why
 let noteTimer = 0;
+let startsAt = null; // seconds: where it is to start, until it stands there
 
 function showNote(text) {
   note.textContent = text;
@@ -52,7 +53,10 @@ function prefersNative() {
   return canPlay && ("WebKitPlaybackTargetAvailabilityEvent" in window || !window.Hls?.isSupported());
 }
 
+const place = () => startsAt ?? video.currentTime;
+
 function start(position, isPlaying) {
+  startsAt = position;
   hls?.destroy();
   hls = null;
   const { hls: playlist, mp4 } = player.dataset;
@@ -62,6 +66,12 @@ function start(position, isPlaying) {
     startFile(playlist && prefersNative() ? playlist : mp4 || playlist, position);
   }
   if (isPlaying) video.play().catch(() => {});
+}
+
+// Before it stands anywhere, a video takes no place: then it starts anew there.
+function goTo(second) {
+  if (startsAt === null) video.currentTime = second;
+  else start(second, false);
 }
 
 function startHls(playlist, position) {
@@ -99,7 +109,8 @@ function startFile(address, position) {
   }
   video.preload = "metadata";
   video.src = address;
-  if (position) video.addEventListener("loadedmetadata", () => { video.currentTime = position; }, { once: true });
+  startsAt = position;
+  video.addEventListener("loadedmetadata", () => { if (startsAt) video.currentTime = startsAt; }, { once: true });
 }
 
 // hls.js (1.7.4) does not see that all is loaded when there is a hole of some ms in what is, as a killed recorder
@@ -113,7 +124,7 @@ function endWhenAllIsLoaded() {
 
 // The MP4 holds the same video: it plays where segments cannot be decoded.
 function playFileInstead() {
-  const position = video.currentTime;
+  const position = place();
   const isPlaying = !video.paused;
   hls?.destroy();
   hls = null;
@@ -207,11 +218,12 @@ function offerLink() {
 // A browser that loads the file itself does not say why it failed. Where the address is not the newest, that is why.
 video.addEventListener("error", async () => {
   if (hls) return;
-  const position = video.currentTime;
+  const position = place();
   const isPlaying = !video.paused;
   if (await renewAddresses(player, vodId, video.currentSrc)) start(position, isPlaying);
   else showFault("This video cannot be played right now", "The browser could not load or decode it.");
 });
+for (const event of ["seeking", "loadeddata"]) video.addEventListener(event, () => { startsAt = null; });
 video.addEventListener("waiting", endWhenAllIsLoaded);
 video.addEventListener("playing", () => {
   brokenSegments = 0;
@@ -226,11 +238,19 @@ document.getElementById("player-retry").addEventListener("click", () => {
   mediaFailures = 0;
   brokenSegments = 0;
   hideFault();
-  start(video.currentTime, true);
+  start(place(), true);
+});
+// The links to files are as old as the page, too.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[href^='/media/']");
+  if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  await renewAddresses(player, vodId, link.getAttribute("href"));
+  location.assign(link.href);
 });
 document.querySelectorAll("[data-seek]").forEach((link) => link.addEventListener("click", (event) => {
   event.preventDefault();
-  video.currentTime = Number(link.dataset.seek);
+  goTo(Number(link.dataset.seek));
   video.play().catch(() => {});
 }));
 
@@ -252,9 +272,9 @@ listenToKeys({
 if (navigator.share) offerShare();
 else offerLink();
 offerSpeed(video);
-showAudience(video);
+showAudience(video, goTo);
 const asked = new URLSearchParams(location.search).has("t"); // a link to a moment goes before one's own
 const resumed = asked ? 0 : resumePoint(player, vodId);
 start(asked ? startOffset() : resumed, false);
 keepProgress(video, player, vodId);
-if (resumed) offerRestart(video, resumed);
+if (resumed) offerRestart(video, resumed, goTo);
