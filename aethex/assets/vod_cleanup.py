@@ -27,7 +27,8 @@ def vod_cleanup(
     deleted 30 days ago, and test recordings of a day ago, are deleted with their objects.
 
     Grain: one run a day. Source: the library. Running it again finds nothing more to do; killed
-    anywhere, the next run goes on. Clips that were made from a deleted VOD have objects of their
+    anywhere, the next run goes on. It fails at its end when objects of a VOD cannot be deleted, and
+    says why. Clips that were made from a deleted VOD have objects of their
     own and stay.
     """
     done = clean_up_vods(
@@ -38,6 +39,12 @@ def vod_cleanup(
         is_dry_run=config.is_dry_run,
         progress=lambda title, share: context.log.info(f"{share:.0%} done, now {title}"),
     )
+    if done.failed:
+        raise dg.Failure(
+            f"The objects of {len(done.failed)} VODs could not be deleted; the others are done.",
+            metadata={**_metadata(done), "failed": dg.MetadataValue.json(done.failed)},
+            allow_retries=False,
+        )
     return dg.MaterializeResult(metadata=_metadata(done))
 
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aethex.commands.opening import open_library
-from aethex.commands.terminal import output, print_table, progress_bar
+from aethex.commands.terminal import errors, output, print_table, progress_bar
 from aethex.settings import get_settings
 
 app = typer.Typer(help="What is done with all VODs.", no_args_is_help=True)
@@ -59,3 +59,7 @@ def clean_up(
         f"{'would be' if is_dry_run else 'are'} deleted.",
         soft_wrap=True,
     )
+    for vod_id, why in done.failed.items():
+        errors.print(f"{vod_id} could not be deleted: {escape(why)}", soft_wrap=True)
+    if done.failed:
+        raise typer.Exit(1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -40,6 +41,17 @@ _READ_FILE = 1 | 4
 _WRITE_FILE = 2 | 4 | 1 << 14
 _RIGHTS_BY_VERSION = {1: (1 << 13) - 1, 2: (1 << 14) - 1}
 _ALL_RIGHTS = (1 << 15) - 1
+# Devices, sockets, pipes, links: the parent opens what the child made, and must not be led away.
+_MAKE_SPECIAL = 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12
+_LANDLOCK_SCOPES_SINCE = 6  # Linux 6.12
+_SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
+_AF_UNIX = 1
+_PR_SET_SECCOMP, _SECCOMP_FILTER = 22, 2
+# By machine: seccomp's name of it, and the number of the system call `socket`.
+_SOCKET_CALL = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_OTHER_ABI = 0x40000000  # system calls from here on are x86-64's second set
+_IO_URING_SETUP = 425  # can make sockets as well
+_CPU_GRACE_SECONDS = 5
 
 
 def main(arguments: list[str]) -> None:
@@ -52,16 +64,19 @@ def main(arguments: list[str]) -> None:
     _restrict_files(libc, _paths(limits["list"]), _paths(limits["read"]), _paths(limits["write"]))
     if limits["ports"] is not None:
         _restrict_ports(libc, cast("list[int]", limits["ports"]))
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_FSIZE, int(str(limits["file_bytes"]))),
-        (resource.RLIMIT_CPU, int(str(limits["cpu_seconds"]))),
-        (resource.RLIMIT_AS, int(str(limits["memory_bytes"]))),
+    _restrict_sockets(libc, has_network=bool(limits["network"]))
+    cpu_seconds = int(str(limits["cpu_seconds"]))
+    for kind, value, most in (
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_NOFILE, 256, 256),
+        (resource.RLIMIT_FSIZE, *(int(str(limits["file_bytes"])),) * 2),
+        # at the hard limit the kernel kills without a word; at the soft one it says why
+        (resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + _CPU_GRACE_SECONDS),
+        (resource.RLIMIT_AS, *(int(str(limits["memory_bytes"])),) * 2),
     ):
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (min(value, most), most))
     # A write beyond the size limit should fail with a reason rather than kill.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     program = arguments[2:]
@@ -105,6 +120,9 @@ def _restrict_files(
         return
     handled = _RIGHTS_BY_VERSION.get(version, _ALL_RIGHTS)
     attributes = struct.pack("Q", handled)
+    if version >= _LANDLOCK_SCOPES_SINCE:  # it may not end who started it either
+        scopes = _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS
+        attributes = struct.pack("QQQ", handled, 0, scopes)
     ruleset = libc.syscall(_LANDLOCK_CREATE, attributes, len(attributes), 0)
     if ruleset < 0:
         return
@@ -113,7 +131,8 @@ def _restrict_files(
     for path in readable:
         _allow(libc, ruleset, path, (_READ_FOLDER if os.path.isdir(path) else _READ_FILE) & handled)  # noqa: PTH112
     for path in writable:
-        _allow(libc, ruleset, path, handled if os.path.isdir(path) else _WRITE_FILE & handled)  # noqa: PTH112
+        of_folder = handled & ~_MAKE_SPECIAL
+        _allow(libc, ruleset, path, of_folder if os.path.isdir(path) else _WRITE_FILE & handled)  # noqa: PTH112
     libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     os.close(ruleset)
 
@@ -132,6 +151,36 @@ def _restrict_ports(libc: ctypes.CDLL, ports: list[int]) -> None:
         libc.syscall(_LANDLOCK_ADD, ruleset, _LANDLOCK_NET_PORT, rule, 0)
     libc.syscall(_LANDLOCK_RESTRICT, ruleset, 0)
     os.close(ruleset)
+
+
+def _restrict_sockets(libc: ctypes.CDLL, *, has_network: bool) -> None:
+    """Seccomp: no sockets, or, with the network, none of this machine's own: neither a network
+    namespace nor Landlock keeps a process from connecting to a database's socket in the file
+    system, which may take it for its user's word.
+    """
+    machine = os.uname().machine
+    if machine not in _SOCKET_CALL or sys.byteorder != "little":
+        return
+    architecture, socket_call = _SOCKET_CALL[machine]
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
+    number_at, architecture_at, family_at = 0, 4, 16
+    refuse, allow = 0x00050000 | errno.EACCES, 0x7FFF0000
+    steps = (  # what, steps to pass over if so and if not, operand
+        (load, 0, 0, architecture_at),
+        (equal, 0, 7, architecture),
+        (load, 0, 0, number_at),
+        (at_least, 5, 0, _OTHER_ABI),
+        (equal, 4, 0, _IO_URING_SETUP),
+        (equal, 0, 2, socket_call),
+        (load, 0, 0, family_at),
+        (equal, 1, 0 if has_network else 1, _AF_UNIX),
+        (answer, 0, 0, allow),
+        (answer, 0, 0, refuse),
+    )
+    code = b"".join(struct.pack("HBBI", *step) for step in steps)
+    held = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("H6xP", len(steps), ctypes.addressof(held))
+    libc.prctl(_PR_SET_SECCOMP, _SECCOMP_FILTER, program, 0, 0)
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:

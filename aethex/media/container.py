@@ -6,7 +6,7 @@ Used inside sandboxed children only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -112,7 +112,16 @@ def arm_decoder(stream: VideoStream) -> None:
 
 def decode(stream: VideoStream, packet: AnyPacket | None) -> list[VideoFrame]:
     """Frames that a packet completes (None: flush); none when it is damaged."""
+    return decoded(lambda: cast("Any", stream).decode(packet))
+
+
+def decoded(decode: Callable[[], list[Any]]) -> list[Any]:
+    """What a decoder makes of a packet; nothing when it is damaged, which decoders say with errors
+    of any kind. Raises MemoryError, which says something else.
+    """
     try:
-        return cast("Any", stream).decode(packet)
-    except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError):
+        return decode()
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
         return []

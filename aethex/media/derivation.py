@@ -21,6 +21,7 @@ from PIL import Image
 
 from aethex.media import storyboard
 from aethex.media.batch import Segment, Wanted
+from aethex.media.errors import UnreadableMedia
 from aethex.media.loudness import LEAD_IN_MS, Loudness
 from aethex.media.sandbox import Limits, run_task
 from aethex.media.vod import POSTER_NAME, PackagedVod
@@ -100,10 +101,11 @@ class Derivation:
         """
         lead_in = [one for one in self._lead_in if one.init == batch[0].init]
         segments = [*lead_in, *batch]
+        wanted = self._wanted(batch)
         request = {
             "segments": [one.as_json() for one in segments],
             "lead_in": len(lead_in),
-            "stills": [asdict(one) for one in self._wanted(batch)],
+            "stills": [asdict(one) for one in wanted],
             "poster": self._poster_request(batch),
             "out_dir": str(self._scratch),
         }
@@ -117,7 +119,7 @@ class Derivation:
             limits=self._limits,
             on_progress=on_progress,
         )
-        self._take(answer)
+        self._take(answer, {one.name: one.box for one in wanted})
         return self._forget(segments)
 
     def finish(self) -> Derived:
@@ -151,12 +153,16 @@ class Derivation:
             return None
         return {"at_ms": at_ms, "path": str(self._scratch / POSTER_NAME)}
 
-    def _take(self, answer: dict[str, Any]) -> None:
+    def _take(self, answer: dict[str, Any], asked: dict[str, tuple[int, int]]) -> None:
+        """`asked`: the stills' names and boxes. A child that a file took over may say anything."""
         self._loudness.add(answer["loudness"])
         for still in answer["stills"]:
-            kind, _, number = str(still["name"]).partition("-")
-            file = self._scratch / still["name"]
-            size = (int(still["width"]), int(still["height"]))
+            name, size = str(still["name"]), (int(still["width"]), int(still["height"]))
+            box = asked.get(name, (0, 0))
+            if size[0] > box[0] or size[1] > box[1]:
+                raise UnreadableMedia(f"{self._subject}: the program that reads it lied.")
+            kind, _, number = name.partition("-")
+            file = self._scratch / name
             picture = Image.frombytes("RGB", size, file.read_bytes())
             file.unlink()
             if kind == "tile":

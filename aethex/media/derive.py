@@ -7,6 +7,7 @@ What belongs here: reading our own fMP4 and making one file of it. What does not
 from __future__ import annotations
 
 import bisect
+import contextlib
 import io
 import itertools
 from array import array
@@ -113,6 +114,21 @@ def write_poster(parts: Sequence[Path], path: Path, offset_ms: int = 0) -> None:
         out.mux(picture.encode(None))
 
 
+def write_poster_at(
+    init: Path, segments: Sequence[tuple[Path, int]], at_ms: int, path: Path
+) -> None:
+    """`write_poster` of the segment that is shown at that time of the VOD; of the ones before it,
+    the nearest first, where no frame of it can be decoded: it is damaged, or of a stream whose
+    keyframes are further apart than segments may be long.
+
+    `segments` are files and their times on the VOD in ms, in order. Raises NoVideo.
+    """
+    for part, position_ms in reversed([one for one in segments if one[1] <= at_ms]):
+        with contextlib.suppress(NoVideo):
+            return write_poster([init, part], path, at_ms - position_ms)
+    raise NoVideo("no picture in it can be decoded; export it again.")
+
+
 def poster_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> dict[str, Any]:
     """The poster of `request["parts"]` (init and media segment) at `request["poster"]`: the frame
     `request["offset_ms"]` after the segment's first.
@@ -180,4 +196,11 @@ def _decode_times(parts: Sequence[Path]) -> list[int]:
     return (decode - (decode - shown).max()).tolist()
 
 
-__all__ = ["JoinedFiles", "open_joined", "poster_task", "write_mp4", "write_poster"]
+__all__ = [
+    "JoinedFiles",
+    "open_joined",
+    "poster_task",
+    "write_mp4",
+    "write_poster",
+    "write_poster_at",
+]

@@ -16,15 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 from aethex.media import decide, transcode
 from aethex.media.captions import read_tracks
-from aethex.media.errors import DISK_FULL, MediaDiskFull, MediaError
+from aethex.media.errors import DISK_FULL, MediaDiskFull, MediaError, UnreadableMedia
 from aethex.media.playlist import PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.probe import TIMELINE_NAME, Probe, VideoStream, scan
 from aethex.media.sandbox import Limits, run_task
 from aethex.media.sources import single_file
-from aethex.media.vod import INIT_NAME, PLAYLIST_NAME, PackagedFile, PackagedSegment, PackagedVod
+from aethex.media.vod import (
+    INIT_NAME,
+    MP4_NAME,
+    PLAYLIST_NAME,
+    POSTER_NAME,
+    PackagedFile,
+    PackagedSegment,
+    PackagedVod,
+    segment_name,
+)
 
 if TYPE_CHECKING:
     from aethex.settings import Settings
+
+_FILE_NAMES = (INIT_NAME, POSTER_NAME, MP4_NAME)
 
 ProgressCallback = Callable[[float, str], None]
 
@@ -162,6 +173,10 @@ class _Job:
         init, poster, mp4 = (
             PackagedFile(f["name"], f["bytes"], f["sha256"]) for f in answer["files"]
         )
+        names = [file.name for file in (init, poster, mp4, *segments)]
+        if names != [*_FILE_NAMES, *map(segment_name, range(len(segments)))]:
+            # A child that a file took over may say anything; what it names is uploaded.
+            raise UnreadableMedia(f"{self.subject}: the program that reads it lied.")
         run = PlaylistRun(INIT_NAME, [PlaylistSegment(s.name, s.duration_ms) for s in segments])
         (self.vod / PLAYLIST_NAME).write_text(media_playlist([run]))
         return PackagedVod(

@@ -93,12 +93,9 @@ def _blocks(opened: Any, position_ms: int) -> tuple[int, Iterator[dict[str, str]
 
 
 def _decoded(packet: Any) -> list[Any]:
-    import av.error
+    from aethex.media import container
 
-    try:
-        return list(packet.decode())
-    except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError):
-        return []  # a damaged packet becomes silence
+    return container.decoded(packet.decode)  # a damaged packet becomes silence
 
 
 def _filtered(audio: Any, frames: Iterator[Any], start: float) -> Iterator[dict[str, str]]:

@@ -46,9 +46,9 @@ def pack_task(request: dict[str, Any], on_progress: Callable[[float], None]) -> 
     segments = _write_segments(out, video, audio, lambda part: on_progress(part * 0.7))
     parts = [out / INIT_NAME, *(out / segment_name(index) for index in range(len(segments)))]
     quarter_ms = segments[-1]["end_ms"] // 4
-    there = max(i for i, s in enumerate(segments) if s["start_ms"] <= quarter_ms)
-    offset_ms = quarter_ms - segments[there]["start_ms"]
-    derive.write_poster([parts[0], parts[there + 1]], out / POSTER_NAME, offset_ms)
+    starts = [segment["start_ms"] for segment in segments]
+    placed = list(zip(parts[1:], starts, strict=True))
+    derive.write_poster_at(parts[0], placed, quarter_ms, out / POSTER_NAME)
     frames = derive.write_mp4(parts, out / MP4_NAME, lambda part: on_progress(0.7 + part * 0.3))
     if frames != video.pts.size:
         raise UnreadableMedia(

@@ -154,6 +154,11 @@ def ending_error(ended: Ended, subject: str, limits: Limits) -> errors.MediaErro
             f"{subject}: opening it took more than {limits.cpu_seconds} s of CPU time; "
             "if the file is sound, raise AETHEX_MEDIA_TIMEOUT_SECONDS."
         )
+    if ended.returncode == -signal.SIGKILL:  # not by us: that raises before
+        return errors.MediaLimitExceeded(
+            f"{subject}: the program that reads it was killed; most likely this machine has too "
+            "little memory for what runs on it."
+        )
     if "no space left" in words or "disk quota" in words or "file too large" in words:
         return errors.MediaDiskFull(f"{subject}: {errors.DISK_FULL}")
     if any(sign in words for sign in _OUT_OF_MEMORY):

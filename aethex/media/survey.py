@@ -12,6 +12,7 @@ from typing import Any
 
 from aethex.media import derive, loudness
 from aethex.media.batch import Segment, Wanted
+from aethex.media.errors import NoVideo
 from aethex.media.stills import write_stills
 
 
@@ -35,12 +36,16 @@ def survey_task(request: dict[str, Any], on_progress: Callable[[float], None]) -
 
 
 def _make_poster(poster: dict[str, Any] | None, batch: Sequence[Segment]) -> bool:
+    """Whether there is one: it is not worth all the rest where nothing near it can be decoded."""
     if poster is None:
         return False
     at_ms = int(poster["at_ms"])
-    for segment in batch:
-        if segment.position_ms <= at_ms < segment.end_ms:
-            parts = [segment.init, segment.path]
-            derive.write_poster(parts, Path(poster["path"]), at_ms - segment.position_ms)
-            return True
-    return False
+    shown = next((one for one in batch if one.position_ms <= at_ms < one.end_ms), None)
+    if shown is None:
+        return False
+    of_run = [(one.path, one.position_ms) for one in batch if one.init == shown.init]
+    try:
+        derive.write_poster_at(shown.init, of_run, at_ms, Path(poster["path"]))
+    except NoVideo:
+        return False
+    return True

@@ -13,9 +13,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -39,6 +40,7 @@ _TRIES = 4
 _MOST_PLAYLIST_BYTES = 16 * 1024**2
 _MOST_FILES = 200_000
 _CHUNK_BYTES = 1024**2
+_KEPT_SECONDS = 7 * 24 * 3600.0  # since the last attempt began, which opened the lock anew
 _INDEX = "index.m3u8"
 
 T = TypeVar("T")
@@ -203,9 +205,11 @@ def own_folder(base: Path, name: str) -> Generator[Path]:
     """The folder `name` in `base`, which stays after the block for the next one to go on with.
 
     While another process has it (one that was stopped, and will learn that its job is gone), a
-    second one beside it.
+    second one beside it. Folders that nobody has gone on with for a week are removed first: their
+    copies failed for good.
     """
     base.mkdir(parents=True, exist_ok=True)
+    _remove_given_up(base, name)
     for n in range(100):
         folder = base / (name if n == 0 else f"{name}-{n}")
         with (base / f"{folder.name}.lock").open("w") as lock:
@@ -217,6 +221,17 @@ def own_folder(base: Path, name: str) -> Generator[Path]:
             yield folder
             return
     raise FetchError(f"100 processes copy {name} already.")
+
+
+def _remove_given_up(base: Path, wanted: str) -> None:
+    for path in base.glob("*.lock"):
+        with suppress(OSError):
+            is_old = time.time() - path.stat().st_mtime > _KEPT_SECONDS
+            if not is_old or path.stem == wanted:
+                continue
+            with path.open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                drop_folder(path.with_suffix(""))
 
 
 def drop_folder(folder: Path) -> None:

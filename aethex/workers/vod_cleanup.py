@@ -17,7 +17,7 @@ from datetime import datetime
 from aethex.library import Library, audit, retention, vods, watching
 from aethex.library.retention import Condemned
 from aethex.settings import Settings
-from aethex.store import Store
+from aethex.store import Store, StoreError, StoreUnreachable
 
 _AT_MOST = 500
 """VODs in one run; the next one goes on."""
@@ -46,6 +46,8 @@ class CleanedUp:
     expired: dict[str, str] = field(default_factory=dict[str, str])
     """Titles of the VODs that were hidden because they are old, by id."""
     purged: list[Purged] = field(default_factory=list[Purged])
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    """Why objects of a VOD could not be deleted, by its id; the next run tries again."""
 
     @property
     def objects(self) -> int:
@@ -68,7 +70,8 @@ def clean_up_vods(
     """Hide what has expired, delete what was hidden long enough; a dry run only says what it would.
     What people took out of their histories goes for good too.
 
-    Raises StoreError and DatabaseUnreachable; what was done until then stays done.
+    A VOD whose objects cannot be deleted keeps no other one from going. Raises StoreUnreachable and
+    DatabaseUnreachable; what was done until then stays done.
     """
     done = CleanedUp(is_dry_run)
     with library.session() as s:
@@ -83,10 +86,15 @@ def clean_up_vods(
     for number, condemned in enumerate(due):
         if progress is not None:
             progress(condemned.title, number / len(due))
-        if is_dry_run:
-            done.purged.append(_measured(store, condemned))
-        elif (purged := _purge(library, store, condemned, now)) is not None:
-            done.purged.append(purged)
+        try:
+            if is_dry_run:
+                done.purged.append(_measured(store, condemned))
+            elif (purged := _purge(library, store, condemned, now)) is not None:
+                done.purged.append(purged)
+        except StoreUnreachable:
+            raise  # so are all others
+        except StoreError as error:
+            done.failed[condemned.vod_id] = str(error)
     return done
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -12,9 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aethex.media import loudness
+from aethex.media import derivation, loudness
 from aethex.media.batch import Segment
 from aethex.media.derivation import PREVIEW_MAX_BYTES, Derivation, Derived
+from aethex.media.errors import UnreadableMedia
+from aethex.media.flv import FlvReader
+from aethex.media.record import RunStarted, SegmentBytes, SegmentClosed, Segmenter
 from aethex.media.vod import PackagedVod
 from aethex.settings import Settings
 from tests.media.conftest import Packager
@@ -185,3 +191,81 @@ def test_runs_of_different_shapes_share_one_storyboard(
     assert last[:, :30].max() < 30  # beside the tall picture
     assert last[:, 60:100].max() > 100
     assert len(json.loads((out / made.loudness).read_text())["momentary"]) == 42
+
+
+def recorded(flv: Path, folder: Path) -> list[Segment]:
+    """What a recorder makes of a stream: one run."""
+    folder.mkdir()
+    reader, segmenter = FlvReader(), Segmenter()
+    found = [out for event in reader.feed(flv.read_bytes()) for out in segmenter.add(event)]
+    segments: list[Segment] = []
+    data = b""
+    for output in (*found, *segmenter.end()):
+        match output:
+            case RunStarted():
+                (folder / "init.mp4").write_bytes(output.init)
+            case SegmentBytes():
+                data += b"".join(output.parts)
+            case SegmentClosed():
+                path = folder / f"{len(segments)}.m4s"
+                path.write_bytes(data)
+                data = b""
+                start, length = output.start_ms, output.duration_ms
+                segments.append(Segment(folder / "init.mp4", path, start, length))
+            case _:
+                pass
+    return segments
+
+
+def test_a_stream_whose_keyframes_are_minutes_apart_has_what_can_be_made_of_it(
+    footage: Footage, settings: Settings, tmp_path: Path
+) -> None:
+    """Most of its segments cannot be decoded alone, the one at a quarter among them."""
+    recipe = Recipe(
+        seconds=125, rate=Fraction(5), options="preset=ultrafast;crf=33;g=2000;bf=0;sc_threshold=0"
+    )
+    segments = recorded(footage("rare.flv", recipe), tmp_path / "recorded")
+    assert [one.duration_ms for one in segments[:4]] == [30_000] * 4
+    made, out = derive(segments, tmp_path, settings)
+    assert made.poster is not None
+    assert number_in(Image.open(out / made.poster)) == 149  # the last one before
+    found = json.loads((out / made.loudness).read_text())
+    assert None not in found["momentary"]
+    sheet = np.asarray(Image.open(out / made.sheets[0]).convert("L"), np.int64)
+    assert [sheet[10:80, 160 * n : 160 * (n + 1)].max() > 100 for n in range(4)] == [1, 1, 1, 0]
+
+
+def test_damage_costs_no_more_than_what_is_damaged(
+    footage: Footage, packaged: Packager, settings: Settings, tmp_path: Path
+) -> None:
+    """As a network without repeats leaves it: decoders answer with errors of many kinds."""
+    vod = packaged(footage("near.mp4", NEAR_KEYFRAMES))
+    rng = random.Random(3)
+    segments = segments_of(vod)
+    for number in (2, 3):
+        data = segments[number].path.read_bytes()
+        start = data.index(b"mdat") + 4
+        path = tmp_path / f"{number}.m4s"
+        path.write_bytes(data[:start] + rng.randbytes(len(data) - start))
+        segments[number] = replace(segments[number], path=path)
+    made, out = derive(segments, tmp_path, settings)
+    assert made.poster is not None
+    found = json.loads((out / made.loudness).read_text())
+    assert len(found["momentary"]) == 34
+    assert None not in [*found["momentary"][:7], *found["momentary"][17:]]
+
+
+def test_a_child_that_lies_reaches_no_file_of_its_parents(
+    footage: Footage, packaged: Packager, settings: Settings, tmp_path: Path, monkeypatch
+) -> None:
+    """What a file has taken over may answer anything."""
+    other = tmp_path / "other"
+    other.write_bytes(bytes(3))
+    vod = packaged(footage("silent.mp4", SILENT))
+    for name, width in (("../other", 1), (str(other), 1), ("tile-0", 100_000)):
+        still = {"name": name, "width": width, "height": 1, "at_ms": 0}
+        lie = {"stills": [still], "has_poster": False, "loudness": []}
+        monkeypatch.setattr(derivation, "run_task", lambda *_, lie=lie, **__: lie)
+        with pytest.raises(UnreadableMedia, match="lied"):
+            derive(segments_of(vod), tmp_path / f"{width}{len(name)}", settings)
+    assert other.exists()

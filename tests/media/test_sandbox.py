@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from aethex.media import errors
-from aethex.media.sandbox import Ended, Limits, ending_error, run_program
+from aethex.media.sandbox import Ended, Limits, confined_with_network, ending_error, run_program
 from aethex.settings import PROJECT_DIR
 from tests.media.footage import Recipe
 
@@ -60,11 +62,20 @@ def test_files_cannot_outgrow_the_limit(tmp_path: Path) -> None:
 
 def test_cpu_time_is_limited(tmp_path: Path) -> None:
     limits = Limits(memory_bytes=2**30, file_bytes=1000, wall_seconds=0.4)
-    with pytest.raises(errors.MediaLimitExceeded):
+    with pytest.raises(errors.MediaLimitExceeded, match="too long"):
         run("while True: pass", tmp_path, limits)
-    assert isinstance(
-        ending_error(Ended(-signal.SIGXCPU, ""), "it", limits), errors.MediaLimitExceeded
-    )
+    # as threads use it up, faster than the clock
+    code = """
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        assert soft < hard, 'at the hard limit it would be killed without a word'
+        resource.setrlimit(resource.RLIMIT_CPU, (1, hard))
+        while True: pass
+    """
+    ended, _ = run(code, tmp_path)
+    error = ending_error(ended, "it", LIMITS)
+    assert isinstance(error, errors.MediaLimitExceeded)
+    assert "CPU time" in str(error)
 
 
 def test_no_process_is_left_when_time_is_over_or_the_caller_fails(tmp_path: Path) -> None:
@@ -143,24 +154,87 @@ def test_children_die_with_a_parent_that_is_killed(
 
 
 def test_there_is_no_network(tmp_path: Path) -> None:
-    code = """
-        import socket
-        try:
-            print(len(socket.if_nameindex()), open('/proc/net/route').read().count('\\n') if 0 else
-            '') s = socket.socket(); s.settimeout(2); s.connect(('127.0.0.1', PORT))
-        except OSError as error:
-            print('refused', type(error).__name__)
-        else:
-            print('connected')
-    """
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
-        _, said = run(code.replace("PORT", str(server.getsockname()[1])), tmp_path)
-    if _may_leave_network():
-        assert "connected" not in said
-    else:
-        pytest.skip("this machine allows no network namespaces")
+        code = f"""
+            import socket
+            try:
+                socket.create_connection({server.getsockname()!r}, 2)
+            except OSError as error:
+                print('refused')
+            else:
+                print('connected')
+        """
+        _, said = run(code, tmp_path)
+    if not (_may_leave_network() or _has_seccomp()):
+        pytest.skip("this machine has neither network namespaces nor seccomp")
+    assert said.split() == ["refused"]
+
+
+@pytest.mark.parametrize("has_network", [False, True])
+def test_a_socket_in_the_file_system_is_out_of_reach(tmp_path: Path, has_network: bool) -> None:
+    """Such as the database's, which takes whoever runs as its user for its user."""
+    if not _has_seccomp():
+        pytest.skip("this machine has no seccomp")
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{folder}/s")
+        server.listen()
+        code = f"""
+            import socket
+            for family, address in ((socket.AF_UNIX, {folder + "/s"!r}), (socket.AF_INET, None)):
+                try:
+                    made = socket.socket(family)
+                    address and made.connect(address)
+                    print('made')
+                except PermissionError:
+                    print('refused')
+        """
+        if has_network:
+            program = [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)]
+            command = confined_with_network(program, readable=(), limits=LIMITS)
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        else:
+            said = run(code, tmp_path)[1]
+    assert said.split() == ["refused", "made" if has_network else "refused"]
+
+
+def test_what_a_child_leaves_leads_nowhere_else(tmp_path: Path) -> None:
+    """Its parent opens, uploads and renames what it finds in the scratch folder."""
+    if not _has_landlock():
+        pytest.skip("this kernel has no Landlock")
+    code = """
+        import os, socket
+        os.mkdir('folder')
+        for make in (
+            lambda: os.symlink('/etc/passwd', 'poster.jpg'),
+            lambda: os.link('/usr/bin/env', 'folder/init.mp4'),
+            lambda: os.mkfifo('.stderr-2'),
+        ):
+            try:
+                make()
+            except OSError:
+                print('refused')
+    """
+    _, said = run(code, tmp_path)
+    assert said.split() == ["refused"] * 3
+
+
+def test_a_child_cannot_end_others(tmp_path: Path) -> None:
+    if ctypes.CDLL(None).syscall(444, None, 0, 1) < 6:
+        pytest.skip("this kernel's Landlock knows no signals")
+    code = """
+        import os
+        try:
+            os.kill(os.getppid(), 0)
+        except PermissionError:
+            print('refused')
+    """
+    assert run(code, tmp_path)[1].split() == ["refused"]
+
+
+def test_a_child_that_somebody_killed_says_nothing_of_its_file(tmp_path: Path) -> None:
+    """The kernel does that when the machine runs out of memory: there may be some later."""
+    ended, _ = run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", tmp_path)
+    assert isinstance(ending_error(ended, "it", LIMITS), errors.MediaLimitExceeded)
 
 
 def test_other_files_cannot_be_opened(tmp_path: Path) -> None:
@@ -217,7 +291,12 @@ def _may_leave_network() -> bool:
     )
 
 
-def _has_landlock() -> bool:
-    import ctypes
+def _has_seccomp() -> bool:
+    return (
+        os.uname().machine in ("x86_64", "aarch64")
+        and "Seccomp:" in Path("/proc/self/status").read_text()
+    )
 
+
+def _has_landlock() -> bool:
     return ctypes.CDLL(None).syscall(444, None, 0, 1) >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -250,6 +251,21 @@ def test_an_attempt_that_failed_leaves_what_it_has_to_the_next(settings, library
     assert (counts[0], counts[4]) == (2, 5)
     assert all(counts[n] == 1 for n in (1, 2, 3))
     vod_of(library)
+
+
+def test_what_a_copy_that_failed_for_good_left_goes_after_a_week(settings, library, stream, server):
+    base = settings.data_dir / "tmp/archive"
+    old = datetime.now(UTC).timestamp() - 8 * 24 * 3600
+    for name in ("prec_old", "prec_new", "prec_held"):
+        (base / name / "picture").mkdir(parents=True)
+        (base / f"{name}.lock").touch()
+        if name != "prec_new":
+            os.utime(base / f"{name}.lock", (old, old))
+    told(library, stream, hls_url=f"{server.url}/media/pb/master.m3u8")
+    with (base / "prec_held.lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert copy(settings, library, server).state == "done"
+    assert {path.name for path in base.iterdir() if path.is_dir()} == {"prec_new", "prec_held"}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from aethex.library import (
 )
 from aethex.library.recording import RecordingWishes
 from aethex.settings import Settings
-from aethex.store import Store, StoreError, open_store
+from aethex.store import Store, StoreError, StoreUnreachable, open_store
 from aethex.workers.vod_cleanup import clean_up_vods
 from tests.commands import Commands
 from tests.service.content import MadeVod, add_vod
@@ -214,16 +214,45 @@ def test_a_clean_up_that_was_cut_off_is_finished_by_the_next(
 
     def half(self: Store, given: list[str]) -> int:
         whole(self, given[:1])
-        raise StoreError("the store is away")
+        raise StoreUnreachable("the store is away")
 
     monkeypatch.setattr(Store, "delete", half)
-    with pytest.raises(StoreError, match="away"):
+    with pytest.raises(StoreUnreachable, match="away"):
         clean_up_vods(library, store, settings, now)
     monkeypatch.undo()
     assert keys(store)
     with library.session() as s, pytest.raises(InvalidValue):
         vods.restore(s, vod.id, now)  # some of it is gone already
     assert clean_up_vods(library, store, settings, ENDED + timedelta(days=2)).purged
+    assert keys(store) == set()
+
+
+def test_a_vod_whose_objects_cannot_be_deleted_keeps_no_other_one_from_going(
+    library: Library, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = make(library, store, "stuck"), make(library, store, "other")
+    for vod, days in ((first, 0), (second, 1)):
+        delete(library, vod, ENDED + timedelta(days))
+    whole = Store.delete
+
+    def refuse(self: Store, given: list[str]) -> int:
+        if any(f"/{first.id}/" in key for key in given):
+            raise StoreError("No permission for it")
+        return whole(self, given)
+
+    monkeypatch.setattr(Store, "delete", refuse)
+    resources = {"library": library, "settings": settings}
+    result = dg.materialize([vod_cleanup], resources=resources, raise_on_error=False)
+    assert not result.success
+    with library.session() as s:
+        assert vods.get(s, second.id) is None
+        assert vods.get(s, first.id) is not None
+    aethex = Commands(settings.data_dir, settings.database_url)
+    told = aethex("vods", "clean-up")
+    assert told.code == 1
+    assert f"{first.id} could not be deleted: No permission for it" in told.stderr
+    monkeypatch.undo()
+    assert clean_up_vods(library, store, settings, ENDED + YEAR).purged
     assert keys(store) == set()
 
 

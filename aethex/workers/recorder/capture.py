@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _DISK = ThreadPoolExecutor(8, "disk")
 """Not asyncio's own threads: while the database is away, all of those may wait for it."""
 
-NoteBreak = Callable[[GapCause], None]
+NoteBreak = Callable[[GapCause, datetime], None]
 
 
 class Capture:
@@ -46,18 +46,24 @@ class Capture:
         clock: Callable[[], datetime],
         note_break: NoteBreak,
     ) -> None:
-        """`note_break` is told why something will be missing from now on; it must not wait."""
+        """`note_break` is told why something is missing from a moment on; it must not wait."""
         self.stream_id = stream_id
         self.segments = 0
         self._input_id = input_id
         self._spool = spool
         self._archive = archive
         self._clock = clock
-        self.note_break = note_break
+        self._note_break = note_break
+        self._missing_since: datetime | None = None
+        """Since when nothing of it can be kept."""
         self._reader = FlvReader()
         self._segmenter = Segmenter()
         self._seen_at: datetime | None = None
         self._run: RunSpool | None = None
+
+    def note_break(self, cause: GapCause) -> None:
+        """Something will be missing from now on."""
+        self._note_break(cause, self._clock())
 
     async def write(self, data: bytes) -> None:
         """The next bytes. Raises MediaError for what cannot be recorded."""
@@ -68,6 +74,8 @@ class Capture:
     async def finish(self) -> None:
         """No more bytes: what came is a segment."""
         await self._carry_out(list(self._segmenter.end()))
+        if self._missing_since is not None:
+            self._note_break("store", self._missing_since)
         if self._seen_at is None:
             logger.warning("no picture came of %s: nothing was recorded", self.stream_id)
         for codec in sorted(self._segmenter.left_out):
@@ -91,6 +99,9 @@ class Capture:
             if self._archive.has_room(segment.bytes):
                 self._archive.offer(segment)
                 self.segments += 1
+                if self._missing_since is not None:  # who was told then may have been away, too
+                    self._note_break("store", self._missing_since)
+                    self._missing_since = None
             else:
                 segment.remove()
                 logger.error("no room for a segment of %s: it is dropped", self.stream_id)
@@ -104,7 +115,9 @@ class Capture:
         if self._run is not None:
             self._run.end()
             self._run = None
-        self.note_break("store")
+        if self._missing_since is None:  # not with each keyframe of an outage of hours
+            self._missing_since = self._clock()
+            self._note_break("store", self._missing_since)
 
     # in a thread
 

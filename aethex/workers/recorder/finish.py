@@ -9,10 +9,8 @@ No media is copied, so an eight hour stream is finished in the time that its pla
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from aethex.library import Library, VodSegment, captures, jobs, vods
 from aethex.library.captures import CaptureToFinish, Finished
@@ -21,6 +19,7 @@ from aethex.library.vods import RunWithSegments
 from aethex.media.errors import MediaError
 from aethex.media.playlist import CONTENT_TYPE, PlaylistRun, PlaylistSegment, media_playlist
 from aethex.media.sandbox import Limits, run_task
+from aethex.media.scratch import scratch_folder
 from aethex.media.vod import INIT_NAME, LIVE_PLAYLIST_NAME, PLAYLIST_NAME, POSTER_NAME, segment_name
 from aethex.settings import Settings
 from aethex.store import NotFound, Store
@@ -101,8 +100,8 @@ def _poster(
     there no more.
     """
     run, segment, offset_ms = _at(runs, duration_ms // 4)
-    with tempfile.TemporaryDirectory(prefix="poster-", dir=settings.recorder_dir) as name:
-        scratch = Path(name).resolve()
+    with scratch_folder(settings, "poster") as folder:
+        scratch = folder.resolve()
         parts = [scratch / INIT_NAME, scratch / "segment.m4s"]
         poster = scratch / POSTER_NAME
         try:

@@ -47,7 +47,7 @@ class Pace:
     """While it records, or something waits for being finished."""
     idle_seconds: float = 5.0
     take_back_seconds: float = 30.0
-    """For streams whose recorder on another machine died; its own it finds at its start."""
+    """For what other recorders left when they died: streams, and on this machine segments."""
     drain_seconds: float = 8.0
     """So long it uploads when it is told to stop. What is left waits for the next start."""
 
@@ -96,10 +96,7 @@ class Recorder:
             stack.callback(self._archive.close)
             stack.callback(self._notes.shutdown)
             stack.push_async_callback(self._drain)
-            for segment in await asyncio.to_thread(self._spool.adopt_left):
-                self._archive.offer(segment)
-            if self._archive.waiting_bytes:
-                logger.info("%d bytes of a dead recorder go up", self._archive.waiting_bytes)
+            await self._adopt_left()
             await self._look()  # first, so that encoders that come back find their streams
             if self.settings.rtmp_port:
                 server = await serve_rtmp(
@@ -142,6 +139,15 @@ class Recorder:
 
     # a look at everything
 
+    async def _adopt_left(self) -> None:
+        """Upload what a dead recorder of this machine left."""
+        left = await asyncio.to_thread(self._spool.adopt_left)
+        for segment in left:
+            self._archive.offer(segment)
+        if left:
+            size_bytes = sum(segment.bytes for segment in left)
+            logger.info("%d bytes of a dead recorder go up", size_bytes)
+
     async def _look(self) -> None:
         try:
             await asyncio.to_thread(self._desk.settle)
@@ -167,6 +173,7 @@ class Recorder:
         now = asyncio.get_running_loop().time()
         if now - self._looked_back_at < self._pace.take_back_seconds:
             return
+        await self._adopt_left()
         await asyncio.to_thread(self._desk.take_back)
         self._looked_back_at = now
 
@@ -233,9 +240,9 @@ class Recorder:
         if admission.last_end_at is not None:
             self._archive.knows_end(stream_id, admission.last_end_at)
 
-        def note(cause: GapCause) -> None:
+        def note(cause: GapCause, at: datetime) -> None:
             # beside the recording, which must not wait for a database that is away
-            self._notes.submit(self._note, stream_id, self._clock(), cause)
+            self._notes.submit(self._note, stream_id, at, cause)
 
         capture = Capture(
             stream_id, admission.input_id, self._spool, self._archive, self._clock, note

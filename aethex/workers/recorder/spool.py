@@ -162,8 +162,8 @@ class Spool:
         """
         segments: list[SpooledSegment] = []
         for folder in sorted(self.base.iterdir()):
-            if folder in self._locks or not folder.is_dir():
-                continue
+            if folder in self._locks or not (folder / _LOCK).exists():
+                continue  # without a lock its recorder is just making it
             lock = _lock(folder)
             if lock is None:
                 continue

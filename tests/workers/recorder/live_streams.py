@@ -84,10 +84,10 @@ class Studio:
     def capture(self, stream: Stream, input_id: str | None = None) -> Capture:
         """A new publication of the stream."""
 
-        def note(cause: GapCause) -> None:
+        def note(cause: GapCause, at: datetime) -> None:
             self.breaks.append(cause)
             with self.library.session() as s:
-                captures.note_break(s, stream.id, self.now, cause)
+                captures.note_break(s, stream.id, at, cause)
 
         return Capture(stream.id, input_id, self.spool, self.archive, lambda: self.now, note)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from aethex.library import Library, Stream, captures, vods
 from aethex.library.ledger import ledger
+from aethex.library.models import CaptureBreak
 from aethex.settings import Settings
 from aethex.store import Store, StoreError
 from aethex.workers.recorder.finish import finish_capture
@@ -191,6 +192,24 @@ def test_without_room_new_segments_are_dropped_and_the_gap_says_so(
         assert capture is not None
         found = ledger(s, capture.vod_id)
     assert [gap.cause for gap in found.gaps if gap.duration_ms > 2_000] == ["store"]
+    studio.close()
+
+
+def test_an_outage_is_noted_when_it_begins_and_when_it_is_over_however_long_it_is(
+    quick: Settings, library: Library, stream: Stream, folder_store: Store, flv: Path
+):
+    studio = Studio(quick.model_copy(update={"recorder_disk_max_bytes": 1}), library, folder_store)
+
+    async def run() -> None:
+        capture = studio.capture(stream)
+        await studio.feed(capture, pieces_of(flv, 4_000))
+        assert len(studio.breaks) == 1
+        await capture.finish()
+
+    asyncio.run(run())
+    assert studio.breaks == ["store", "store"]
+    with library.session() as s:
+        assert {*s.scalars(select(CaptureBreak.at))} == {START}
     studio.close()
 
 
