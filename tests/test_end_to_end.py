@@ -104,7 +104,7 @@ def test_a_stream_becomes_a_vod_that_a_viewer_leaves_and_comes_back_to(
         page.goto(f"{url}/channel/retro/vods")
         card = page.locator("#results").get_by_role("heading", level=3)
         assert card.count() == 0
-        assert encoder.wait(60) == 0
+        assert encoder.wait(60) == 0, (tmp_path / "recorder.log").read_text()
         until(lambda: page.reload() and card.count() == 1)
         card.get_by_role("link").click()
         until(lambda: is_so(page, "v.readyState >= 2"))

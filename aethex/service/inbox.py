@@ -50,8 +50,8 @@ nothing here one where a publisher can cause it: who guesses keys must not fill 
 """
 
 FORGET_SECONDS = 60.0
-MOST_NAMES = 1_000
-MOST_OF_A_NAME = 100
+MOST_NAMES = 10_000
+MOST_OF_A_NAME = 10_000
 """Of what waits for inputs that nobody has added, as many are kept of a provider whose publishers
 choose the names, and of each kind of event.
 """
