@@ -66,8 +66,9 @@ def test_a_watch_lands_as_it_happened(
     act(page, "v.playbackRate = 2")
     until(page, "v.currentTime > 13.7")
     act(page, "v.pause()")
-    until(page, "heard.length === 5")
-    begun, _, _, faster, ended = heard(page)
+    # our own page keeps the speed for what is loaded anew, which is told as a change, too
+    until(page, f"heard.length === {6 if 'our own' in where else 5}")
+    begun, _, _, faster, *_, ended = heard(page)
     # a busy browser shows a few frames more after it told of a pause
     until(page, "window.last === v.currentTime || (window.last = v.currentTime, false)")
     _, settled = act(page, "")
