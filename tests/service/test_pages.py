@@ -122,7 +122,7 @@ def test_a_vods_page_has_player_facts_download_and_more_of_the_channel(
     assert len(downloads) == 1
     assert client.get(str(downloads.pop())).headers["content-disposition"].startswith("attachment")
     assert f"/vods/{other.id}" in {link["href"] for link in page.of("a")}
-    for text in ("Day one", "All of it.", "0:08", "1280 × 720", "10.0 KB"):
+    for text in ("Day one", "All of it.", "0:08", "1280\xa0×\xa0720", "10.0 KB"):
         assert text in page.text
     fallback = [video for video in page.of("video") if video.get("src")]
     assert [video["src"] for video in fallback] == [player["data-mp4"]]

@@ -73,9 +73,9 @@ def test_counts() -> None:
 
 
 def test_pictures() -> None:
-    assert picture_text(1920, 1080, 60.0) == "1920 × 1080 · 60 fps"
-    assert picture_text(1920, 1080, 30000 / 1001) == "1920 × 1080 · 29.97 fps"
-    assert picture_text(1920, 1080, None) == "1920 × 1080"
+    assert picture_text(1920, 1080, 60.0) == "1920\xa0×\xa01080 · 60\xa0fps"
+    assert picture_text(1920, 1080, 30000 / 1001) == "1920\xa0×\xa01080 · 29.97\xa0fps"
+    assert picture_text(1920, 1080, None) == "1920\xa0×\xa01080"
     assert picture_text(None, None, 30) is None
 
 

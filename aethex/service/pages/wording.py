@@ -71,11 +71,11 @@ def count_text(count: int, one: str, many: str) -> str:
 
 
 def picture_text(width: int | None, height: int | None, frame_rate: float | None) -> str | None:
-    """`1920 × 1080 · 60 fps`; None when the size is unknown."""
+    """`1920 × 1080 · 60 fps`, which breaks at the dot alone; None when the size is unknown."""
     if not width or not height:
         return None
-    size = f"{width:,} × {height:,}".replace(",", "")
-    return f"{size} · {frame_rate:.4g} fps" if frame_rate else size
+    size = f"{width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{height}"
+    return f"{size} · {frame_rate:.4g}\N{NO-BREAK SPACE}fps" if frame_rate else size
 
 
 def page_numbers(page: int, count: int) -> list[int | None]:
