@@ -18,12 +18,14 @@ from aethex.providers import Unreadable
 from aethex.providers.bodies import read_json, text
 from aethex.providers.mediamtx import MediaMtxWebhooks, publisher_keys
 from aethex.service import webhooks
+from aethex.service.documented_query import documented_query
 from aethex.service.problems import Problem, documented_problems
 from aethex.service.resources import resources_of
 
 router = APIRouter(prefix="/webhooks/mediamtx", tags=["webhooks"])
 
 _READS = ("read", "playback")
+_TOKEN = {"token": "The token of the server's hooks (or the header X-AeThex-Token)."}
 
 
 class AllowedOut(BaseModel):
@@ -38,15 +40,7 @@ class AllowedOut(BaseModel):
     response_model=AllowedOut,
     responses=documented_problems(401, 413, 422, 503),
     openapi_extra={
-        "parameters": [
-            {
-                "name": "token",
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": "The token of the server's hooks (or the header X-AeThex-Token).",
-            }
-        ],
+        "parameters": documented_query(_TOKEN),
         "requestBody": {
             "required": True,
             "content": {
@@ -99,23 +93,16 @@ async def authorize_mediamtx(request: Request) -> Response:
     response_model=webhooks.WebhookOut,
     responses=documented_problems(401, 413, 422, 503),
     openapi_extra={
-        "parameters": [
+        "parameters": documented_query(
             {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": text,
+                **_TOKEN,
+                "event": "Which hook: `available`, `unavailable`, `segmentComplete`.",
+                "path": "`$MTX_PATH`: the input.",
+                "source_id": "`$MTX_SOURCE_ID`: by it a repeat is known.",
+                "segment_path": "`$MTX_SEGMENT_PATH`.",
+                "segment_duration": "`$MTX_SEGMENT_DURATION`, in seconds.",
             }
-            for name, text in (
-                ("token", "The token of the server's hooks (or the header X-AeThex-Token)."),
-                ("event", "Which hook: `available`, `unavailable`, `segmentComplete`."),
-                ("path", "`$MTX_PATH`: the input."),
-                ("source_id", "`$MTX_SOURCE_ID`: by it a repeat is known."),
-                ("segment_path", "`$MTX_SEGMENT_PATH`."),
-                ("segment_duration", "`$MTX_SEGMENT_DURATION`, in seconds."),
-            )
-        ]
+        )
     },
 )
 async def receive_mediamtx_hook(request: Request) -> Response:

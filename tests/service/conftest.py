@@ -4,7 +4,7 @@ browser.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
-from aethex.library import Library
+from aethex.library import Channel, Library
+from aethex.library.channels import ensure_channel
 from aethex.service.app import create_app
 from aethex.settings import Settings
 from aethex.store import Store, open_store
@@ -23,6 +24,7 @@ from tests.postgres_server import PostgresForTests
 from tests.service.collecting import Collectors
 from tests.service.sending import Place, add_place
 from tests.service.site import import_source, make_source, own_site, serving_site
+from tests.service.telling import taker
 from tests.service.watching import PlayerSite, pages_elsewhere
 
 
@@ -141,3 +143,15 @@ def complaints(page: Page) -> Complaints:
 def place(library: Library) -> Place:
     """A channel with a stream, and tokens for it."""
     return add_place(library)
+
+
+@pytest.fixture
+def channel(library: Library) -> Channel:
+    with library.session() as s:
+        return ensure_channel(s, "gdq")
+
+
+@pytest.fixture
+def take(settings: Settings, library: Library) -> Callable[..., None]:
+    """Takes webhooks as the route does, without HTTP."""
+    return taker(settings, library)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,6 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from aethex.library import (
-    Channel,
     InvalidValue,
     Library,
     WebhookEvent,
@@ -22,50 +21,19 @@ from aethex.library import (
     settling,
 )
 from aethex.library import inbox as library_inbox
-from aethex.library.channels import ensure_channel
 from aethex.library.holds import Holds
 from aethex.library.models import ChannelInput
-from aethex.providers import WEBHOOKS
 from aethex.service import inbox
 from aethex.workers.recorder.desk import Desk
 from tests.providers import hooks
-from tests.providers.hooks import Hook, with_secrets
+from tests.providers.hooks import Hook
+from tests.service.telling import HOUR, LATER, START, add
 
-START = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-LATER = START + timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 ABSURD_SECONDS = 2**53 - 1
 LONG = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(1500))
 """As good as random: no index takes it, however it is packed."""
-
-
-@pytest.fixture
-def channel(library: Library) -> Channel:
-    with library.session() as s:
-        return ensure_channel(s, "gdq")
-
-
-@pytest.fixture
-def take(settings, library: Library):
-    """Takes webhooks as the route does, without HTTP."""
-
-    def taken(*sent: Hook, at: datetime = LATER) -> None:
-        for hook in sent:
-            source = WEBHOOKS[hook.provider].from_settings(with_secrets(settings))
-            assert source is not None
-            with library.session() as s:
-                kept = inbox.keep(s, source, *inbox.read(source, hook.sent()), at).waiting
-            for event_id in kept:
-                inbox.apply(library, event_id, at)
-
-    return taken
-
-
-def add(library: Library, channel: Channel, provider: str, external_id: str) -> str:
-    with library.session() as s:
-        return inputs.add_input(s, channel.id, provider, external_id).id
 
 
 def events(library: Library) -> list[WebhookEvent]:

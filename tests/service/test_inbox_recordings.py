@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
@@ -11,45 +11,15 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aethex.library import Channel, Library, ProviderRecording, Stream, inputs, provider_recordings
+from aethex.library import Library, ProviderRecording, Stream, inputs, provider_recordings
 from aethex.library import inbox as library_inbox
 from aethex.library.channels import ensure_channel
 from aethex.providers import WEBHOOKS
 from aethex.service import inbox
 from tests.providers import hooks
-from tests.providers.hooks import Hook, with_secrets
+from tests.providers.hooks import with_secrets
+from tests.service.telling import HOUR, LATER, START, add
 from tests.supervise.platform import eventually
-
-START = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-LATER = START + timedelta(days=1)
-
-
-@pytest.fixture
-def channel(library: Library) -> Channel:
-    with library.session() as s:
-        return ensure_channel(s, "gdq")
-
-
-@pytest.fixture
-def take(settings, library: Library):
-    """Takes webhooks as the route does, without HTTP."""
-
-    def taken(*sent: Hook, at: datetime = LATER) -> None:
-        for hook in sent:
-            source = WEBHOOKS[hook.provider].from_settings(with_secrets(settings))
-            assert source is not None
-            with library.session() as s:
-                kept = inbox.keep(s, source, *inbox.read(source, hook.sent()), at).waiting
-            for event_id in kept:
-                inbox.apply(library, event_id, at)
-
-    return taken
-
-
-def add(library: Library, channel: Channel, provider: str, external_id: str) -> str:
-    with library.session() as s:
-        return inputs.add_input(s, channel.id, provider, external_id).id
 
 
 def recording(library: Library, provider: str, external_id: str) -> ProviderRecording:

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text
 from uvicorn.logging import AccessFormatter
 
-from aethex.library import Channel, Library, Stream, WebhookEvent, inputs, live, new_id
-from aethex.library.channels import ensure_channel
+from aethex.library import Channel, Library, Stream, WebhookEvent, live, new_id
 from aethex.library.spells import Signal, fold
 from aethex.providers import WEBHOOKS
 from aethex.service import inbox
@@ -27,6 +26,7 @@ from aethex.settings import Settings
 from tests.providers import hooks
 from tests.providers.hooks import SECRET, STREAM_KEY, Hook, with_secrets
 from tests.service.conftest import Client, serving
+from tests.service.telling import add
 from tests.supervise.platform import eventually
 
 START = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
@@ -46,17 +46,6 @@ def client(settings: Settings) -> Iterator[Client]:
     """The service with every provider's secret."""
     with serving(create_app(with_secrets(settings))) as client:
         yield client
-
-
-@pytest.fixture
-def channel(library: Library) -> Channel:
-    with library.session() as s:
-        return ensure_channel(s, "gdq")
-
-
-def add(library: Library, channel: Channel, provider: str, external_id: str, **options: Any) -> str:
-    with library.session() as s:
-        return inputs.add_input(s, channel.id, provider, external_id, **options).id
 
 
 def send(client: Client, hook: Hook) -> httpx.Response:

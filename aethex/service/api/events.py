@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aethex.service.api.schemas import utc_text
+from aethex.service.documented_query import documented_query
 from aethex.service.ingest.acceptance import Outcome
 from aethex.service.ingest.batches import MAX_EVENTS
 from aethex.service.ingest.bodies import read_body
@@ -121,27 +122,15 @@ _LINES = {"schema": {"type": "string", "description": "One event a line."}}
                 "application/x-ndjson": _LINES,
             },
         },
-        "parameters": [
+        "parameters": documented_query(
             {
-                "name": name,
-                "in": "query",
-                "required": False,
-                "schema": {"type": "string"},
-                "description": text,
+                "sent_at": "The sender's clock as it sends, ISO 8601 or milliseconds since 1970. "
+                "Players must give it; without it a backend's times are taken as they are.",
+                "viewer": "An embed's signed viewer id (`POST /api/viewer`).",
+                "received_at": "For a relay with a platform token: when it took the batch in, "
+                "ISO 8601.",
             }
-            for name, text in (
-                (
-                    "sent_at",
-                    "The sender's clock as it sends, ISO 8601 or milliseconds since 1970. Players "
-                    "must give it; without it a backend's times are taken as they are.",
-                ),
-                ("viewer", "An embed's signed viewer id (`POST /api/viewer`)."),
-                (
-                    "received_at",
-                    "For a relay with a platform token: when it took the batch in, ISO 8601.",
-                ),
-            )
-        ],
+        ),
     },
 )
 async def receive_events(request: Request) -> Response:
